@@ -1,0 +1,114 @@
+"""The ``fluxbench`` command: one subcommand a stage, ``run`` for all of them."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from bench import stages
+from bench.config import Config, load, profiles
+from solvers.errors import InputError
+
+STAGES = {
+    "solve": (
+        "solve the forward problems under MPI; writes runs/<name>/data/*.h5",
+        "fluxbench solve --ranks 4 --set flux.train_samples=36000",
+    ),
+    "train": (
+        "train a score network for every formulation and noise level; writes runs/<name>/cells",
+        'fluxbench train --set "flux.noise=[0.0, 0.1]" --set flux.epochs=50',
+    ),
+    "sample": (
+        "draw posterior samples from every network; writes runs/<name>/samples",
+        'fluxbench sample --set "sampling.alphas=[0.0, 0.5, 1.0]"',
+    ),
+    "score": (
+        "score the samples; writes results/<name>/table2.csv and flux.csv",
+        "fluxbench score --profile quick",
+    ),
+    "report": (
+        "make Markdown tables and figures from the scores; writes results/<name>",
+        "fluxbench report --profile quick",
+    ),
+    "run": (
+        "all stages in their order",
+        "fluxbench run --profile paper --set name=mine --set flux.epochs=1000",
+    ),
+    "info": (
+        "print versions, host, MPI, PETSc, torch and GPU",
+        "fluxbench info",
+    ),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(
+        prog="fluxbench",
+        description="How well, and how fast, conditional diffusion models solve physics inverse problems.",
+        epilog="Every stage goes on where it was stopped. Start with `fluxbench run`.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (summary, example) in STAGES.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == "info":
+            continue
+        command.add_argument(
+            "--profile", default="quick", help=f"{', '.join(profiles())}, or a TOML file of your own (default: quick)"
+        )
+        command.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            dest="changes",
+            metavar="KEY=VALUE",
+            help="change a key of the profile; may be repeated. Keys are those of bench/profiles/paper.toml",
+        )
+        if name in ("solve", "run"):
+            command.add_argument("--ranks", type=int, help="MPI ranks that solve; the same as --set ranks=N")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; the exit status is 0, 2 for bad input, 130 after Ctrl-C."""
+    options = parser().parse_args(arguments)
+    try:
+        if options.command == "info":
+            from bench.info import describe  # noqa: PLC0415 - imports every library there is
+
+            print(describe())
+            return 0
+        changes = [*options.changes]
+        if getattr(options, "ranks", None) is not None:
+            changes.append(f"ranks={options.ranks}")
+        config = load(options.profile, changes)
+        names = list(stages.ALL) if options.command == "run" else [options.command]
+        for name in names:
+            _timed(name, stages.ALL[name], config)
+    except InputError as error:
+        print(f"fluxbench: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("fluxbench: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # such as `fluxbench info | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _timed(name: str, stage: Callable[[Config], None], config: Config) -> None:
+    began = time.perf_counter()
+    stage(config)
+    stages.say(f"[{name}] done in {time.perf_counter() - began:.1f} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

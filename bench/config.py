@@ -1,0 +1,221 @@
+"""One validated configuration: a profile in TOML, changed by ``--set key=value``."""
+
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from solvers.densities import DENSITIES
+from solvers.errors import InputError
+from solvers.problems import FLUX_PROBLEMS
+from training.cells import Cell, grid
+from training.recipes import RECIPES
+
+PROFILES = Path(__file__).parent / "profiles"
+
+
+def _known(kind: str, names: Sequence[str]) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"expected a {kind}, one of {', '.join(names)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _is_formulation(name: str) -> str:
+    try:
+        from diffusion.formulations import formulation  # noqa: PLC0415
+    except ImportError:  # a solver node without torch trains nothing
+        return name
+    formulation(name, sigma_max=2.0)
+    return name
+
+
+Count = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Density = Annotated[str, _known("joint density", tuple(DENSITIES))]
+Flux = Annotated[str, _known("flux problem", tuple(FLUX_PROBLEMS))]
+Formulation = Annotated[str, AfterValidator(_is_formulation)]
+
+
+class Section(BaseModel):
+    """A table of the TOML file; unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Densities(Section):
+    """Conditional density estimation (section 6.1)."""
+
+    problems: list[Density] = list(DENSITIES)
+    train_samples: Count = 10_000
+    test_samples: Count = 100_000
+    epochs: Count | None = None
+    generated: Count = 10_000
+    """Generated samples for each value of y."""
+
+
+class FluxProblems(Section):
+    """Boundary-flux inverse problems (sections 6.2, 6.3)."""
+
+    problems: list[Flux] = list(FLUX_PROBLEMS)
+    noise: list[NotNegative] = [0.0, 0.01, 0.03, 0.1, 0.3]
+    """Standard deviations in units of the normalised measurement (choice)."""
+    train_samples: Count = 9_000
+    test_samples: Count = 1_000
+    epochs: Count | None = None
+    measurements: Count = 1_000
+    """Test measurements whose posterior is sampled."""
+    generated: Count = 1_000
+    """Posterior samples for each of them."""
+
+
+    @model_validator(mode="after")
+    def _measurements_exist(self) -> Self:
+        if self.measurements > self.test_samples:
+            raise ValueError(
+                f"expected measurements of at most test_samples = {self.test_samples}, found {self.measurements}"
+            )
+        return self
+
+
+class Training(Section):
+    recipe: Annotated[str, _known("recipe", tuple(RECIPES))] = "paper"
+    formulations: list[Formulation] = ["ve", "vp-k2"]
+    seeds: list[int] = [0]
+
+
+class Sampling(Section):
+    alphas: list[NotNegative] = [0.0, 1.0]
+    """0 is the probability-flow ODE, 1 the reverse SDE of Song et al.; any number above 0 an SDE between or beyond."""
+    ode_tolerance: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-5
+    sde_steps: Count = 1_000
+
+
+class Config(Section):
+    """A run: what is solved, trained, sampled and scored.
+
+    Attributes:
+        name: names the run's directories, ``runs/<name>`` and ``results/<name>``.
+        seed: of the data, and of the random numbers in sampling.
+        ranks: MPI ranks that solve.
+        workers: processes that train and sample; "auto" is one a core.
+        device: where networks are evaluated; "auto" takes a GPU where there is one.
+        root: where ``runs`` and ``results`` lie.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seed: int = 0
+    ranks: Count = 2
+    workers: Count | Literal["auto"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    root: str = "."
+    densities: Densities = Densities()
+    flux: FluxProblems = FluxProblems()
+    training: Training = Training()
+    sampling: Sampling = Sampling()
+
+    @property
+    def runs(self) -> Path:
+        """Scratch: data sets, checkpoints, samples."""
+        return Path(self.root) / "runs" / self.name
+
+    @property
+    def results(self) -> Path:
+        """Tables and figures."""
+        return Path(self.root) / "results" / self.name
+
+    @property
+    def problems(self) -> list[str]:
+        return [*self.densities.problems, *self.flux.problems]
+
+    def sizes(self, problem: str) -> Densities | FluxProblems:
+        """The section that holds a problem's sample counts."""
+        return self.densities if problem in DENSITIES else self.flux
+
+    def measurements(self, problem: str) -> int:
+        """Number of measurements on which a problem's networks are sampled."""
+        return len(DENSITIES[problem].y_values) if problem in DENSITIES else self.flux.measurements
+
+    @property
+    def worker_count(self) -> int:
+        return len(os.sched_getaffinity(0)) if self.workers == "auto" else self.workers
+
+    def cells(self) -> list[Cell]:
+        """Every network of this run."""
+        training, densities, flux = self.training, self.densities, self.flux
+        product = (training.recipe, training.seeds)
+        return [
+            *grid(densities.problems, "densities", training.formulations, [0.0], *product, densities.epochs),
+            *grid(flux.problems, "flux", training.formulations, flux.noise, *product, flux.epochs),
+        ]
+
+
+def profiles() -> list[str]:
+    """Names of the profiles that come with the suite."""
+    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+
+
+def load(profile: str, changes: Sequence[str] = ()) -> Config:
+    """Read a profile by name or path and apply changes of the form ``key=value``.
+
+    Keys are dotted (``flux.noise``); values are TOML (``0.1``, ``[0.0, 0.1]``, ``true``), bare words are strings.
+
+    Raises:
+        InputError: naming the key, what was found and what was expected.
+    """
+    path = Path(profile) if profile.endswith(".toml") else PROFILES / f"{profile}.toml"
+    if not path.is_file():
+        raise InputError(f"--profile: expected one of {', '.join(profiles())} or a TOML file, found {profile!r}")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected TOML: {error}") from error
+    for change in changes:
+        _apply(values, change)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise InputError("; ".join(_explain(each) for each in error.errors())) from error
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    key, separator, text = change.partition("=")
+    if not separator or not key:
+        raise InputError(f"--set: expected key=value, found {change!r}")
+    *tables, last = key.strip().split(".")
+    for table in tables:
+        values = values.setdefault(table, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {key}: {table} is a value, not a table")
+    try:
+        values[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        values[last] = text.strip()
+
+
+def _explain(error: Any) -> str:
+    """One line for one error of pydantic's: full key, expectation, finding."""
+    key = ""
+    for part in error["loc"]:
+        # A union's branches add their type names to the location; keys and indices are what a user wrote.
+        if isinstance(part, int):
+            key += f"[{part}]"
+        elif part.isidentifier() and part not in ("int", "float", "str"):
+            key += f".{part}" if key else part
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key"
+    if error["type"] == "missing":
+        return f"{key}: missing"
+    if error["type"] == "model_type":
+        return f"{key}: expected a table, found {error['input']!r}"
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("a valid ")
+    if not message.startswith(("expected", "no ")):
+        message = f"expected {message[0].lower()}{message[1:]}"
+    if isinstance(error["input"], dict):  # a check of several keys names what it found itself
+        return f"{key}: {message}"
+    return f"{key}: {message}, found {error['input']!r}"

@@ -1,0 +1,154 @@
+"""Posterior samples from trained networks: checkpoint and measurements in, sample file out."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench import samples
+from bench.samples import Integrator, PosteriorSamples, sample_path
+from diffusion.networks import ScoreNetwork
+from diffusion.samplers import Samples, euler_maruyama, runge_kutta45
+from solvers import datasets, streams
+from solvers.datasets import Dataset
+from solvers.densities import DENSITIES
+from solvers.errors import InputError
+from solvers.measurements import MeasurementOperator
+from solvers.storage import check_specification
+from training import checkpoints
+from training.cells import Cell
+from training.checkpoints import Checkpoint
+from training.trainer import checkpoint_path
+
+ROWS = {"cpu": 10_000, "cuda": 1_000_000}
+"""Rows integrated at once, by device: enough to keep it busy, little enough memory."""
+
+
+def measurements(cell: Cell, dataset: Dataset, count: int) -> NDArray[np.float64]:
+    """The normalised measurements on which a cell is sampled, shape (M, n).
+
+    For a joint density these are its four values of y; for a flux problem the first ``count`` of the test split.
+    """
+    if cell.problem in DENSITIES:
+        return np.array(DENSITIES[cell.problem].y_values)[:, None]
+    if count > len(dataset.test.x):
+        raise InputError(f"flux.measurements: expected at most the {len(dataset.test.x)} test samples, found {count}")
+    return MeasurementOperator.of(dataset, cell.noise).measure(dataset.test, "test").y[:count]
+
+
+def sample(
+    cell: Cell,
+    data_path: Path,
+    directories: tuple[Path, Path],
+    integrator: Integrator,
+    count: int,
+    generated: int,
+    seed: int,
+    device: str,
+    progress: Callable[[int], None] = lambda samples: None,
+) -> None:
+    """Sample one cell and write the file, or do nothing if it is there.
+
+    Args:
+        cell: whose network.
+        data_path: the data set that it was trained on.
+        directories: where checkpoints lie, and where samples go.
+        integrator: how to integrate.
+        count: number of test measurements.
+        generated: number of samples for each.
+        seed: of the samples' random numbers.
+        device: ``"cpu"`` or ``"cuda"``.
+        progress: called with the number of samples done since the last call.
+
+    Raises:
+        InputError: if an input is missing or damaged, or the file that is there was made otherwise.
+    """
+    dataset = datasets.read(data_path)
+    checkpoint = checkpoints.load(checkpoint_path(directories[0], cell), cell.specification(dataset.specification))
+    if not checkpoint.finished:
+        raise InputError(f"{cell.name}: expected {checkpoint.steps} training steps, found {checkpoint.step}; train first")
+    y = measurements(cell, dataset, count)
+    specification = checkpoint.specification | {
+        "integrator": integrator.specification(),
+        "measurements": len(y),
+        "generated": generated,
+        "sampling_seed": seed,
+    }
+    path = sample_path(directories[1], cell, integrator.alpha)
+    if path.exists():
+        check_specification(path, samples.specification(path), specification)
+        progress(len(y) * generated)
+        return
+    began = time.perf_counter()
+    x, evaluations = draw(checkpoint, y, generated, integrator, seed, torch.device(device), progress)
+    samples.write(path, PosteriorSamples(specification, x, y, evaluations, time.perf_counter() - began))
+
+
+@torch.no_grad()
+def draw(
+    checkpoint: Checkpoint,
+    y: NDArray[np.float64],
+    count: int,
+    integrator: Integrator,
+    seed: int,
+    device: torch.device,
+    progress: Callable[[int], None] = lambda samples: None,
+) -> tuple[NDArray[np.float32], float]:
+    """Draw ``count`` posterior samples for each measurement.
+
+    Each measurement has a random stream of its own, keyed by (seed, its index), whatever is sampled beside it.
+
+    Args:
+        checkpoint: of a trained cell.
+        y: normalised measurements, shape (M, n).
+        count: samples S for each.
+        integrator: how to integrate.
+        seed: of the random numbers.
+        device: where the network is evaluated.
+        progress: called with the number of samples done since the last call.
+
+    Returns:
+        Samples in physical units, shape (M, S, d), and the mean number of network evaluations a sample.
+
+    Raises:
+        InputError: if y has the wrong shape or is not finite.
+    """
+    if y.ndim != 2 or y.shape[1] != checkpoint.y_size:
+        raise InputError(f"measurement: expected {checkpoint.y_size} values in each row, found an array of shape {y.shape}")
+    if not np.isfinite(y).all():
+        raise InputError(f"measurement {int(np.argmin(np.isfinite(y).all(axis=1)))}: expected finite numbers, found NaN")
+    network = checkpoint.network(device)
+    at_once = max(1, ROWS[device.type] // count)
+    parts: list[Tensor] = []
+    spent = 0.0
+    for start in range(0, len(y), at_once):
+        batch = torch.as_tensor(y[start : start + at_once], dtype=torch.float32, device=device)
+        keys = [streams.key(seed, f"sampling/{start + j}")[0] for j in range(len(batch))]
+        generators = [torch.Generator(device).manual_seed(int(key) >> 1) for key in keys]
+        drawn = _integrate(network, batch.repeat_interleave(count, dim=0), generators, integrator, checkpoint)
+        parts.append(drawn.x.reshape(len(batch), count, checkpoint.x_size).cpu())
+        spent += drawn.evaluations * len(drawn.x)
+        progress(len(drawn.x))
+    x = checkpoint.x_scale.restore(torch.cat(parts).numpy())
+    return x.astype(np.float32), spent / (len(y) * count)
+
+
+def _integrate(
+    network: ScoreNetwork, y: Tensor, generators: list[torch.Generator], integrator: Integrator, checkpoint: Checkpoint
+) -> Samples:
+    shape = (len(y) // len(generators), checkpoint.x_size)
+    t_min = checkpoint.cell.hyperparameters.t_min
+
+    def score(x: Tensor, t: Tensor, rows: Tensor) -> Tensor:
+        return network(x, y[rows], t)
+
+    def normals() -> Tensor:
+        return torch.cat([torch.randn(shape, generator=each, device=y.device) for each in generators])
+
+    if integrator.alpha == 0.0:
+        return runge_kutta45(score, network.formulation, normals, t_min, integrator.tolerance)
+    return euler_maruyama(score, network.formulation, normals, integrator.alpha, integrator.steps, t_min)

@@ -1,0 +1,168 @@
+"""Figures of the paper's section 6, from the sample files and the tidy table of flux errors."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from bench import samples as sample_files
+from bench import stages
+from bench.config import Config
+from bench.references import linear_gaussian
+from bench.samples import Integrator, sample_path
+from bench.score import EXACT_DRAWS, band
+from solvers import datasets
+from solvers.densities import DENSITIES
+from solvers.measurements import MeasurementOperator
+from solvers.problems import FLUX_PROBLEMS
+from solvers.storage import atomic_path
+from training.cells import Cell
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402 - after the choice of a backend without a display
+from matplotlib.figure import Figure  # noqa: E402
+
+# Okabe and Ito's colours can be told apart with any kind of colour vision.
+BLUE, ORANGE, GREEN, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
+NOISE_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY)
+CASES = 3
+
+
+def draw_all(config: Config) -> list[Path]:
+    """Draw every figure of a run and return their paths, in the report's order."""
+    folder = config.results / "figures"
+    pictures = []
+    sampled = stages.sampled(config)
+    seed = config.training.seeds[0]
+    for name in config.training.formulations:
+        pairs = [(cell, by) for cell, by in sampled if cell.formulation == name and cell.seed == seed]
+        # The paper shows the SDE for densities and the ODE for fluxes.
+        shown = {cell.problem: (cell, by) for cell, by in sorted(pairs, key=lambda pair: pair[1].alpha)}
+        densities = [shown[problem] for problem in config.densities.problems]
+        if densities:
+            pictures.append(_save(folder / f"histograms_{name}.png", histograms(config, densities)))
+        quiet = min(config.flux.noise, default=0.0)
+        for problem in config.flux.problems:
+            cell, by = min(
+                ((cell, by) for cell, by in pairs if (cell.problem, cell.noise) == (problem, quiet)),
+                key=lambda pair: pair[1].alpha,
+            )
+            pictures.append(_save(folder / f"cases_{problem}_{name}.png", cases(config, cell, by)))
+    for problem in config.flux.problems:
+        for metric in ("error", "std"):
+            pictures.append(_save(folder / f"{metric}_{problem}.png", segments(config, problem, metric)))
+    return pictures
+
+
+def _save(path: Path, figure: Figure) -> Path:
+    with atomic_path(path) as temporary:
+        # No date or version inside: the same numbers make the same file.
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    plt.close(figure)
+    return path
+
+
+def _samples(config: Config, cell: Cell, by: Integrator) -> sample_files.PosteriorSamples:
+    return sample_files.read(sample_path(stages.samples_folder(config), cell, by.alpha))
+
+
+def histograms(config: Config, shown: list[tuple[Cell, Integrator]]) -> Figure:
+    """Generated samples against test samples in the band and the exact conditional density (Figs 3, 4)."""
+    columns = max(len(DENSITIES[cell.problem].y_values) for cell, _ in shown)
+    figure, axes = plt.subplots(
+        len(shown), columns, figsize=(3.0 * columns, 2.2 * len(shown) + 0.6), squeeze=False, layout="constrained"
+    )
+    for row, (cell, by) in zip(axes, shown, strict=True):
+        density = DENSITIES[cell.problem]
+        dataset = datasets.read(stages.data_path(config, cell.problem))
+        generated = _samples(config, cell, by).x
+        for j, (axis, y) in enumerate(zip(row, density.y_values, strict=True)):
+            reference = band(dataset, y)
+            bins = np.linspace(*np.quantile(reference, (0.001, 0.999)), 41)
+            axis.hist(reference, bins, density=True, color="0.8", label="test samples in the band")
+            axis.hist(generated[j, :, 0], bins, density=True, histtype="step", color=BLUE, lw=1.5, label="generated")
+            exact = density.sample_conditional(y, EXACT_DRAWS, config.seed)
+            heights, edges = np.histogram(exact, bins, density=True)
+            axis.plot(0.5 * (edges[1:] + edges[:-1]), heights, color=ORANGE, lw=1.0, ls="--", label="exact conditional")
+            axis.set_title(f"{cell.problem}, y = {y:g}", fontsize=9)
+            axis.set_yticks([])
+        row[0].set_ylabel("p(x | y)")
+    for axis in axes[-1]:
+        axis.set_xlabel("x")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    cell, by = shown[0]
+    figure.suptitle(f"{cell.formulation}, {by.label}, recipe {cell.recipe}, {cell.hyperparameters.epochs:,} epochs", fontsize=10)
+    return figure
+
+
+def cases(config: Config, cell: Cell, by: Integrator) -> Figure:
+    """Three test measurements: true flux, posterior mean and one standard deviation about it (Fig 7)."""
+    problem = FLUX_PROBLEMS[cell.problem]
+    dataset = datasets.read(stages.data_path(config, cell.problem))
+    operator = MeasurementOperator.of(dataset, cell.noise)
+    found = _samples(config, cell, by)
+    mean, std = found.x.mean(axis=1), found.x.std(axis=1, ddof=1)
+    exact = None
+    if dataset.operator is not None:
+        exact = linear_gaussian(problem.prior, dataset.operator, operator.y_scale.restore(found.y), operator.noise_std)
+    edges, count = problem.geometry.edges, problem.geometry.segments
+    shown = min(CASES, len(mean))
+    figure, axes = plt.subplots(
+        2, shown, figsize=(3.6 * shown, 5.2), squeeze=False, sharex=True, sharey=True, layout="constrained"
+    )
+    for case in range(shown):
+        for axis, wall, start in ((axes[0, case], "upper", count), (axes[1, case], "lower", 0)):
+            here = slice(start, start + count)
+            low, high = mean[case, here] - std[case, here], mean[case, here] + std[case, here]
+            axis.stairs(high, edges, baseline=low, fill=True, color=SKY, alpha=0.45, label="model, mean ± std")
+            axis.stairs(mean[case, here], edges, color=BLUE, lw=1.5, baseline=None, label="model, mean")
+            if exact is not None:
+                label = "linear-Gaussian posterior, mean"
+                axis.stairs(exact.mean[case, here], edges, color=ORANGE, lw=1.2, ls="--", baseline=None, label=label)
+            axis.stairs(dataset.test.x[case, here], edges, color="black", lw=1.2, baseline=None, label="truth")
+            axis.set_title(f"case {case + 1}, {wall} wall", fontsize=9)
+        axes[1, case].set_xlabel("distance from the inlet")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("flux")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    figure.suptitle(
+        f"{cell.problem}: {cell.formulation}, {by.label}, noise {cell.noise:g} of the range, recipe {cell.recipe}, "
+        f"{cell.hyperparameters.epochs:,} epochs",
+        fontsize=10,
+    )
+    return figure
+
+
+def segments(config: Config, problem: str, metric: str) -> Figure:
+    """Error (Figs 9, 10) or posterior standard deviation (Fig 11) of each segment, by noise level and formulation."""
+    from bench.report import formulation_label, read_table  # noqa: PLC0415
+
+    rows = [row for row in read_table(config.results / "flux.csv") if (row["problem"], row["metric"]) == (problem, metric)]
+    rows = [row for row in rows if row["seed"] == str(config.training.seeds[0])]
+    least = min(float(row["alpha"]) for row in rows)
+    rows = [row for row in rows if float(row["alpha"]) == least]
+    names = list(dict.fromkeys(formulation_label(row) for row in rows))
+    noises = sorted({float(row["noise"]) for row in rows})
+    figure, axes = plt.subplots(
+        2, len(names), figsize=(4.6 * len(names), 5.4), squeeze=False, sharex=True, sharey=True, layout="constrained"
+    )
+    for column, name in zip(axes.T, names, strict=True):
+        for axis, wall in zip(column, ("upper", "lower"), strict=True):
+            here = [row for row in rows if formulation_label(row) == name and row["wall"] == wall]
+            for colour, noise in zip(NOISE_COLOURS, noises, strict=False):
+                line = [row for row in here if float(row["noise"]) == noise]
+                _line(axis, line, "value", color=colour, marker="o", ms=3, label=f"model, noise {noise:g}")
+                _line(axis, line, "exact", color=colour, ls="--", lw=1.0, label=f"linear-Gaussian, noise {noise:g}")
+            _line(axis, here[: len(line)], "prior", color="0.5", ls=":", label="prior")
+            axis.set_title(f"{name}, {wall} wall", fontsize=9)
+            axis.set_ylim(bottom=0.0)
+        column[-1].set_xlabel("segment, from the inlet")
+    label = {"error": "mean |posterior mean - truth| / mean flux", "std": "mean posterior standard deviation"}[metric]
+    figure.supylabel(label, fontsize=9)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    return figure
+
+
+def _line(axis: Any, rows: list[dict[str, str]], column: str, **style: Any) -> None:
+    axis.plot([int(row["segment"]) for row in rows], [float(row[column]) for row in rows], **style)

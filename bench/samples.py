@@ -1,0 +1,102 @@
+"""Sample files: what a stage of sampling leaves for all that comes after it.
+
+HDF5, version 1: attributes as in a data set, `evaluations` and `seconds`; `x` (M, S, d) float32 holds S samples for each
+of M measurements in physical units, `y` (M, n) the normalised measurements.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers import datasets
+from solvers.storage import atomic_path
+from training.cells import Cell
+
+SCHEMA = "fluxbench.samples"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Integrator:
+    """How the reverse process is integrated.
+
+    Attributes:
+        alpha: 0 for the probability-flow ODE, by adaptive Runge-Kutta 5(4); above 0 for an SDE, by Euler-Maruyama.
+        tolerance: of Runge-Kutta, relative and absolute.
+        steps: of Euler-Maruyama.
+    """
+
+    alpha: float
+    tolerance: float
+    steps: int
+
+    @property
+    def label(self) -> str:
+        """The paper's word for it."""
+        return "ODE" if self.alpha == 0.0 else "SDE"
+
+    def specification(self) -> dict[str, Any]:
+        """What determines the samples: an ODE's do not depend on SDE steps, nor the reverse."""
+        if self.alpha == 0.0:
+            return {"alpha": 0.0, "method": "Runge-Kutta 5(4)", "tolerance": self.tolerance}
+        return {"alpha": self.alpha, "method": "Euler-Maruyama", "steps": self.steps}
+
+
+@dataclass(frozen=True)
+class PosteriorSamples:
+    """The content of a sample file.
+
+    Attributes:
+        specification: what determines it.
+        x: samples in physical units, shape (M, S, d).
+        y: normalised measurements, shape (M, n).
+        evaluations: network evaluations a sample, the mean.
+        seconds: wall time of sampling.
+    """
+
+    specification: dict[str, Any]
+    x: NDArray[np.float32]
+    y: NDArray[np.float64]
+    evaluations: float
+    seconds: float
+
+
+def sample_path(directory: Path, cell: Cell, alpha: float) -> Path:
+    """Where the samples of a cell lie."""
+    return directory / f"{cell.name}_alpha-{alpha:g}.h5"
+
+
+def specification(path: Path) -> dict[str, Any]:
+    """The specification that a sample file carries."""
+    with datasets.open_checked(path, SCHEMA, VERSION) as file:
+        return json.loads(file.attrs["specification"])
+
+
+def read(path: Path) -> PosteriorSamples:
+    """Read a sample file.
+
+    Raises:
+        InputError: if it is absent, damaged, or holds NaN.
+    """
+    with datasets.open_checked(path, SCHEMA, VERSION) as file:
+        return PosteriorSamples(
+            specification=json.loads(file.attrs["specification"]),
+            x=datasets.read_array(file, "x"),
+            y=datasets.read_array(file, "y"),
+            evaluations=float(file.attrs["evaluations"]),
+            seconds=float(file.attrs["seconds"]),
+        )
+
+
+def write(path: Path, samples: PosteriorSamples) -> None:
+    """Write a sample file atomically."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        datasets.write_header(file, SCHEMA, VERSION, samples.specification)
+        file.attrs["evaluations"] = samples.evaluations
+        file.attrs["seconds"] = samples.seconds
+        datasets.write_arrays(file, {"x": samples.x, "y": samples.y})

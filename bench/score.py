@@ -1,0 +1,237 @@
+"""Score samples against what is known: one small JSON file of rows for each set of samples, then tidy tables.
+
+A row is a dictionary with one number. Rows of the joint densities go to `table2.csv`, rows of the flux problems to
+`flux.csv`. Scoring again needs no sampling again.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import metrics
+from bench import samples as sample_files
+from bench.published import TABLE2
+from bench.references import linear_gaussian
+from bench.samples import Integrator, PosteriorSamples, sample_path
+from solvers import datasets
+from solvers.datasets import Dataset
+from solvers.densities import DENSITIES
+from solvers.errors import InputError
+from solvers.measurements import MeasurementOperator
+from solvers.problems import FLUX_PROBLEMS
+from solvers.storage import provenance, write_text
+from training.cells import Cell
+
+VERSION = 1
+"""Raise it when a metric changes: scores of another version are made again."""
+
+BAND = 0.05
+"""Half-width of the band of y whose test samples stand for p(x | y), as in the paper."""
+EXACT_DRAWS = 100_000
+FLOOR_DRAWS = 3
+
+TABLE2_COLUMNS = (
+    *("recipe", "formulation", "k", "sampler", "alpha", "dataset", "metric", "seed", "score", "floor", "paper"),
+    *("generated", "evaluations", "epochs"),
+)
+FLUX_COLUMNS = (
+    *("problem", "recipe", "formulation", "k", "sampler", "noise", "wall", "segment", "metric", "value", "prior", "exact"),
+    *("alpha", "seed", "measurements", "generated", "evaluations", "epochs"),
+)
+
+Rows = list[dict[str, Any]]
+DENSITY_METRICS: dict[str, Callable[[NDArray[Any], NDArray[Any]], float]] = {
+    "S1": lambda samples, reference: metrics.sinkhorn_1d(samples, reference, power=1),
+    "S2": lambda samples, reference: metrics.sinkhorn_1d(samples, reference, power=2),
+    "W1": metrics.wasserstein_1d,
+}
+"""S1 and S2 compare with the test samples in the band, as the paper does; W1 with the exact conditional."""
+
+
+def score_path(directory: Path, cell: Cell, alpha: float) -> Path:
+    """Where the scores of a set of samples lie."""
+    return directory / f"{cell.name}_alpha-{alpha:g}.json"
+
+
+def score(
+    cell: Cell,
+    data_path: Path,
+    directories: tuple[Path, Path],
+    integrator: Integrator,
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Score one set of samples, or do nothing if that is done.
+
+    Args:
+        cell: whose samples.
+        data_path: the data set with the truth.
+        directories: where samples lie, and where scores go.
+        integrator: what made the samples.
+        progress: called with 1 at the end.
+    """
+    samples = sample_files.read(sample_path(directories[0], cell, integrator.alpha))
+    path = score_path(directories[1], cell, integrator.alpha)
+    specification = {"version": VERSION, "samples": samples.specification}
+    if not _is_current(path, specification):
+        dataset = datasets.read(data_path)
+        rows = _density_rows(dataset, samples) if cell.problem in DENSITIES else _flux_rows(cell, dataset, samples)
+        common = {
+            "recipe": cell.recipe,
+            "formulation": cell.formulation.partition("-")[0],
+            "k": cell.formulation.partition("-k")[2],
+            "sampler": integrator.label,
+            "alpha": integrator.alpha,
+            "seed": cell.seed,
+            "generated": samples.x.shape[1],
+            "evaluations": round(samples.evaluations, 1),
+            "epochs": cell.hyperparameters.epochs,
+        }
+        _write_rows(path, specification, [common | row for row in rows])
+    progress(1)
+
+
+def _write_rows(path: Path, specification: dict[str, Any], rows: Rows) -> None:
+    write_text(path, json.dumps({"specification": specification, "provenance": provenance(), "rows": rows}, indent=1))
+
+
+def _is_current(path: Path, specification: dict[str, Any]) -> bool:
+    if not path.exists():
+        return False
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["specification"] == json.loads(json.dumps(specification))
+    except (json.JSONDecodeError, KeyError, UnicodeDecodeError):
+        return False  # a score costs seconds: make it again
+
+
+def band(dataset: Dataset, y: float) -> NDArray[np.float64]:
+    """Test samples of x whose measurement lies within ``BAND`` of y: the paper's stand-in for p(x | y)."""
+    return dataset.test.x[np.abs(dataset.test.y[:, 0] - y) < BAND, 0]
+
+
+def _density_rows(dataset: Dataset, samples: PosteriorSamples) -> Rows:
+    """Table 2: every metric, the mean over the values of y."""
+    generated = list(samples.x[:, :, 0].astype(np.float64))
+    problem = dataset.specification["problem"]
+    return [{"dataset": problem, "metric": name, "score": value} for name, value in _distances(dataset, generated).items()]
+
+
+def _distances(dataset: Dataset, samples: list[NDArray[np.float64]]) -> dict[str, float]:
+    """Every metric of samples given for each value of y, the mean over these."""
+    density = DENSITIES[dataset.specification["problem"]]
+    found: dict[str, list[float]] = {name: [] for name in DENSITY_METRICS}
+    for y, generated in zip(density.y_values, samples, strict=True):
+        exact = density.sample_conditional(y, EXACT_DRAWS, dataset.specification["seed"])
+        for name, distance in DENSITY_METRICS.items():
+            found[name].append(distance(generated, exact if name == "W1" else band(dataset, y)))
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def floor_path(directory: Path, problem: str) -> Path:
+    """Where the floors of a joint density lie."""
+    return directory / f"{problem}_floor.json"
+
+
+def score_floor(
+    problem: str, data_path: Path, directory: Path, generated: int, progress: Callable[[int], None] = lambda done: None
+) -> None:
+    """Score exact samples as generated ones are, the mean over ``FLOOR_DRAWS`` draws: what a perfect sampler gets."""
+    path = floor_path(directory, problem)
+    dataset = datasets.read(data_path)
+    specification = {"version": VERSION, "data": dataset.specification, "generated": generated}
+    if not _is_current(path, specification):
+        density, seed = DENSITIES[problem], dataset.specification["seed"]
+        draws = [
+            _distances(dataset, [density.sample_conditional(y, generated, seed, f"floor-{i}") for y in density.y_values])
+            for i in range(FLOOR_DRAWS)
+        ]
+        rows = [
+            {"dataset": problem, "metric": name, "floor": float(np.mean([draw[name] for draw in draws]))}
+            for name in DENSITY_METRICS
+        ]
+        _write_rows(path, specification, rows)
+    progress(1)
+
+
+def _flux_rows(cell: Cell, dataset: Dataset, samples: PosteriorSamples) -> Rows:
+    """Figs 9-11: error and posterior standard deviation by segment, beside the prior's and the linear-Gaussian ones."""
+    problem = FLUX_PROBLEMS[cell.problem]
+    count = len(samples.x)
+    truth = dataset.test.x[:count]
+    mean_flux = float(dataset.test.x.mean())
+    prior_mean, prior_std = problem.prior.clipped_moments
+    prior_error = metrics.segment_errors(np.full_like(truth, prior_mean), truth, mean_flux)
+    if dataset.operator is None:
+        raise InputError(f"{cell.problem}: expected a data set with its sensor operator, found none")
+    operator = MeasurementOperator.of(dataset, cell.noise)
+    exact = linear_gaussian(problem.prior, dataset.operator, operator.y_scale.restore(samples.y), operator.noise_std)
+    columns = {
+        "error": (
+            metrics.segment_errors(samples.x.mean(axis=1), truth, mean_flux),
+            prior_error,
+            metrics.segment_errors(exact.mean, truth, mean_flux),
+        ),
+        "std": (metrics.segment_stds(samples.x), np.full(truth.shape[1], prior_std), exact.std),
+    }
+    segments = problem.geometry.segments
+    return [
+        {
+            "problem": cell.problem,
+            "noise": cell.noise,
+            "wall": ("lower", "upper")[j // segments],
+            "segment": j % segments + 1,
+            "metric": metric,
+            "value": float(value[j]),
+            "prior": float(prior[j]),
+            "exact": float(reference[j]),
+            "measurements": count,
+        }
+        for metric, (value, prior, reference) in columns.items()
+        for j in range(2 * segments)
+    ]
+
+
+def read_rows(paths: Sequence[Path]) -> Rows:
+    """The rows of several score files.
+
+    Raises:
+        InputError: if a file is missing or damaged.
+    """
+    rows: Rows = []
+    for path in paths:
+        try:
+            rows += json.loads(path.read_text(encoding="utf-8"))["rows"]
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{path}: expected a score file; `fluxbench score` makes it") from error
+    return rows
+
+
+def table2_rows(rows: Rows, floors: Rows) -> Rows:
+    """Scores of the joint densities, each beside its floor and the number that the paper printed."""
+    floor = {(row["dataset"], row["metric"]): row["floor"] for row in floors}
+    return [
+        row
+        | {"floor": floor[row["dataset"], row["metric"]]}
+        | {"paper": TABLE2.get((formulation_name(row), row["sampler"], row["dataset"])) if row["metric"] == "S1" else None}
+        for row in rows
+        if "dataset" in row
+    ]
+
+
+def formulation_name(row: dict[str, Any]) -> str:
+    """The name that configurations use, from a table's two columns."""
+    return f"{row['formulation']}-k{row['k']}" if row["k"] else row["formulation"]
+
+
+def write_table(path: Path, rows: Rows, columns: Sequence[str]) -> None:
+    """Write rows as CSV atomically; absent values stay empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="raise", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

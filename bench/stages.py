@@ -1,0 +1,169 @@
+"""The stages of a run, each from files to files: solve, train, sample, score, report.
+
+A stage takes what the one before it wrote under ``runs/<name>``, does what is not yet done, and can be killed and
+repeated at any time. Libraries load in the stage that needs them, so that a solver node runs without torch and a GPU
+node without FEniCS.
+"""
+
+# ruff: noqa: PLC0415 - imports inside functions, for the reason above
+
+import shutil
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from bench.config import Config
+from bench.samples import Integrator
+from solvers.errors import InputError
+from training import workers
+from training.cells import Cell
+
+
+def say(line: str) -> None:
+    """One line to the user."""
+    print(line, flush=True)
+
+
+def data_path(config: Config, problem: str) -> Path:
+    """Where a problem's data set lies."""
+    return config.runs / "data" / f"{problem}.h5"
+
+
+def cells_folder(config: Config) -> Path:
+    """Where checkpoints and training statistics lie."""
+    return config.runs / "cells"
+
+
+def samples_folder(config: Config) -> Path:
+    """Where sample files lie."""
+    return config.runs / "samples"
+
+
+def scores_folder(config: Config) -> Path:
+    """Where scores lie, a file for each sample file."""
+    return config.runs / "scores"
+
+
+def sampled(config: Config) -> list[tuple[Cell, Integrator]]:
+    """Every set of samples of a run."""
+    sampling = config.sampling
+    integrators = [Integrator(alpha, sampling.ode_tolerance, sampling.sde_steps) for alpha in sampling.alphas]
+    return [(cell, integrator) for cell in config.cells() for integrator in integrators]
+
+
+def solve(config: Config) -> None:
+    """Make every data set, each by an MPI job of ``config.ranks`` ranks.
+
+    Raises:
+        InputError: if the job fails, or there is no ``mpiexec`` for more than one rank.
+    """
+    for problem in config.problems:
+        sizes = config.sizes(problem)
+        command = ["-m", "solvers.generate", "--problem", problem, "--out", str(data_path(config, problem))]
+        command += ["--train", str(sizes.train_samples), "--test", str(sizes.test_samples), "--seed", str(config.seed)]
+        if sys.stderr.isatty():
+            command.append("--progress")
+        status = subprocess.run([*_launcher(config.ranks), *command], check=False).returncode
+        if status != 0:
+            raise InputError(f"solve {problem}: the MPI job ended with status {status}; its own message is above")
+
+
+def _launcher(ranks: int) -> list[str]:
+    """How to start Python on so many ranks; mpi4py's runner ends all ranks when one raises."""
+    if ranks == 1:
+        return [sys.executable]
+    beside = Path(sys.executable).with_name("mpiexec")  # the wheel's own, else the machine's
+    mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if mpiexec is None:
+        raise InputError(f"ranks = {ranks}: expected an mpiexec beside {sys.executable} or on the PATH, found none")
+    return [mpiexec, "-n", str(ranks), sys.executable, "-m", "mpi4py"]
+
+
+def train(config: Config) -> None:
+    """Train every cell of the grid.
+
+    Raises:
+        InputError: if a data set is missing, a checkpoint is another configuration's, or a training diverges.
+    """
+    from training.trainer import total_steps
+    from training.trainer import train as train_cell
+
+    device = _device(config)
+    tasks = []
+    for cell in config.cells():
+        task = partial(train_cell, cell, data_path(config, cell.problem), cells_folder(config), device)
+        tasks.append((cell.name, total_steps(cell, config.sizes(cell.problem).train_samples), task))
+    workers.run(tasks, config.worker_count, "train", "step", say)
+
+
+def sample(config: Config) -> None:
+    """Sample every cell with every integrator.
+
+    Raises:
+        InputError: if a checkpoint is missing or unfinished, or a sample file is another configuration's.
+    """
+    from bench.draw import sample as sample_cell
+
+    device = _device(config)
+    tasks = []
+    for cell, integrator in sampled(config):
+        generated, count = config.sizes(cell.problem).generated, config.measurements(cell.problem)
+        folders = (cells_folder(config), samples_folder(config))
+        where = (data_path(config, cell.problem), folders)
+        task = partial(sample_cell, cell, *where, integrator, count, generated, config.seed, device)
+        tasks.append((f"{cell.name} {integrator.label}", count * generated, task))
+    workers.run(tasks, config.worker_count, "sample", "sample", say)
+
+
+def _device(config: Config) -> str:
+    import torch
+
+    there = torch.cuda.is_available()
+    if config.device == "cuda" and not there:
+        raise InputError("device: expected a GPU that torch can use, found none; 'auto' takes the CPU then")
+    return "cuda" if there and config.device != "cpu" else "cpu"
+
+
+def score(config: Config) -> None:
+    """Score every set of samples and write the tidy tables.
+
+    Raises:
+        InputError: if a sample file is missing or damaged.
+    """
+    from bench import score as scores
+
+    pairs, densities, folder = sampled(config), config.densities, scores_folder(config)
+    tasks: list[workers.Labelled] = []
+    for problem in densities.problems:
+        task = partial(scores.score_floor, problem, data_path(config, problem), folder, densities.generated)
+        tasks.append((f"{problem} floor", 1, task))
+    for cell, integrator in pairs:
+        where = (data_path(config, cell.problem), (samples_folder(config), folder))
+        tasks.append((f"{cell.name} {integrator.label}", 1, partial(scores.score, cell, *where, integrator)))
+    workers.run(tasks, config.worker_count, "score", "set", say)
+
+    rows = scores.read_rows([scores.score_path(folder, cell, integrator.alpha) for cell, integrator in pairs])
+    floors = scores.read_rows([scores.floor_path(folder, problem) for problem in densities.problems])
+    if densities.problems:
+        scores.write_table(config.results / "table2.csv", scores.table2_rows(rows, floors), scores.TABLE2_COLUMNS)
+    if config.flux.problems:
+        flux = [row for row in rows if "segment" in row]
+        scores.write_table(config.results / "flux.csv", flux, scores.FLUX_COLUMNS)
+
+
+def report(config: Config) -> None:
+    """Write tables in Markdown and figures, and print the tables.
+
+    Raises:
+        InputError: if a table or a sample file is missing.
+    """
+    from bench.report import write_report
+
+    text = write_report(config)
+    say(text)
+    say(f"Tables and figures: {config.results}")
+
+
+ALL = {"solve": solve, "train": train, "sample": sample, "score": score, "report": report}
+"""The stages in their order."""

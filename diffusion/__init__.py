@@ -1,0 +1,1 @@
+"""The mathematics of diffusion models: formulations, networks, losses, samplers. Needs torch alone."""

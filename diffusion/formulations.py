@@ -1,0 +1,158 @@
+"""Forward processes: what turns data into noise (sections 2.1-2.3, Table 1, Appendix A).
+
+Every formulation is one instance of the drift-diffusion equation (Eq. 17)
+
+    dp/dt = (beta/2) div(x p) + (g2/2) Lap p,    p_0 = the data's density,    0 <= t <= T = 1,
+
+whose kernel is Gaussian, p_t(x | x_0) = N(x; m x_0, sigma^2 I), so that x_t = m x_0 + sigma z with z ~ N(0, I).
+Inserting the kernel gives the two relations that a formulation must satisfy:
+
+    dm/dt = -(beta/2) m,        d(sigma^2)/dt = -beta sigma^2 + g2.
+
+A formulation is a small frozen dataclass of four functions of time. They accept tensors of any shape and dtype;
+times are best kept in float64.
+"""
+
+import math
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class Formulation(ABC):
+    """m, sigma, beta and g2 as functions of the time t in [0, 1]."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """How configurations, files and tables call it; :func:`formulation` reads it back."""
+
+    @abstractmethod
+    def m(self, t: Tensor) -> Tensor:
+        """Mean coefficient of the kernel."""
+
+    @abstractmethod
+    def sigma(self, t: Tensor) -> Tensor:
+        """Standard deviation of the kernel."""
+
+    @abstractmethod
+    def beta(self, t: Tensor) -> Tensor:
+        """Twice the drift rate."""
+
+    @abstractmethod
+    def g2(self, t: Tensor) -> Tensor:
+        """Diffusion (the paper's gamma)."""
+
+    @property
+    @abstractmethod
+    def terminal_std(self) -> float:
+        """Standard deviation of the Gaussian p_T from which sampling starts."""
+
+
+@dataclass(frozen=True)
+class VarianceExploding(Formulation):
+    """beta = 0 and g2 given: m = 1 and sigma^2 = int_0^t g2 (section 2.1).
+
+    The "geometric" schedule of the paper's Appendix B, as the authors' code has it: g2 = sigma_max^(2t), hence
+    sigma^2 = (sigma_max^(2t) - 1) / (2 ln sigma_max).
+
+    Attributes:
+        sigma_max: base of the schedule, above 1; sigma(1) is *not* sigma_max but about sigma_max / sqrt(2 ln sigma_max).
+    """
+
+    sigma_max: float
+
+    def __post_init__(self) -> None:
+        if not self.sigma_max > 1.0:
+            raise ValueError(f"sigma_max must be above 1, found {self.sigma_max}")
+
+    @property
+    def name(self) -> str:
+        return "ve"
+
+    def m(self, t: Tensor) -> Tensor:
+        return torch.ones_like(t)
+
+    def sigma(self, t: Tensor) -> Tensor:
+        rate = 2.0 * math.log(self.sigma_max)
+        return torch.sqrt(torch.expm1(rate * t) / rate)
+
+    def beta(self, t: Tensor) -> Tensor:
+        return torch.zeros_like(t)
+
+    def g2(self, t: Tensor) -> Tensor:
+        return torch.exp(2.0 * math.log(self.sigma_max) * t)
+
+    @property
+    def terminal_std(self) -> float:
+        return self.sigma(torch.ones((), dtype=torch.float64)).item()
+
+
+@dataclass(frozen=True)
+class VariancePreserving(Formulation):
+    """The paper's family of order k > 0 (Eqs 13-18); k = 2 is the variance preserving process of Song et al. (2021).
+
+    The substitution x -> m x in the variance exploding process with m = (1 + sigma_VE^k)^(-1/k) keeps the variance
+    bounded: sigma = m sigma_VE = (1 - m^k)^(1/k) tends to 1 as m tends to 0. Written in terms of beta,
+
+        m = exp(-1/2 int_0^t beta),    sigma = (1 - m^k)^(1/k),    g2 = beta (1 - m^k)^(2/k - 1).
+
+    beta grows linearly from beta_min to beta_max. 1 - m^k is computed by expm1, exact as t -> 0. There g2 diverges
+    (integrably) for k > 2 and vanishes for k < 2.
+    """
+
+    k: float = 2.0
+    beta_min: float = 0.001
+    beta_max: float = 15.0
+
+    def __post_init__(self) -> None:
+        if not self.k > 0.0:
+            raise ValueError(f"k must be positive, found {self.k}")
+        if not 0.0 < self.beta_min <= self.beta_max:
+            raise ValueError(f"0 < beta_min <= beta_max must hold, found {self.beta_min} and {self.beta_max}")
+
+    @property
+    def name(self) -> str:
+        return f"vp-k{self.k:g}"
+
+    def _log_m(self, t: Tensor) -> Tensor:
+        return -0.5 * t * (self.beta_min + 0.5 * t * (self.beta_max - self.beta_min))
+
+    def _one_minus_mk(self, t: Tensor) -> Tensor:
+        return -torch.expm1(self.k * self._log_m(t))
+
+    def m(self, t: Tensor) -> Tensor:
+        return torch.exp(self._log_m(t))
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return self._one_minus_mk(t) ** (1.0 / self.k)
+
+    def beta(self, t: Tensor) -> Tensor:
+        return self.beta_min + t * (self.beta_max - self.beta_min)
+
+    def g2(self, t: Tensor) -> Tensor:
+        return self.beta(t) * self._one_minus_mk(t) ** (2.0 / self.k - 1.0)
+
+    @property
+    def terminal_std(self) -> float:
+        return 1.0
+
+
+def formulation(name: str, sigma_max: float) -> Formulation:
+    """The formulation called ``name``: ``"ve"``, or ``"vp-k2"`` and so on for every order k > 0.
+
+    Args:
+        name: as in :attr:`Formulation.name`.
+        sigma_max: for the variance exploding schedule; the paper sets it by problem.
+
+    Raises:
+        ValueError: if no formulation has that name.
+    """
+    if name == "ve":
+        return VarianceExploding(sigma_max)
+    if match := re.fullmatch(r"vp-k(\d+(?:\.\d+)?)", name):
+        return VariancePreserving(k=float(match[1]))
+    raise ValueError(f"no formulation is called {name!r}; there are 've' and 'vp-k<order>', such as 'vp-k2'")

@@ -1,0 +1,159 @@
+"""The HDF5 data set: pairs of inferred vector x and noise-free measurement y, with everything that made them.
+
+Layout, version 1:
+
+    /                attributes: schema, version, specification (JSON), provenance (JSON)
+    /train/x (N, d)  /train/y (N, n)     training split; each array carries the attribute `units`
+    /test/x  (M, d)  /test/y  (M, n)     test split, from random streams of its own
+    /operator (n, d)                     the sensor operator, where the problem is linear
+
+Arrays are float64 with Fletcher-32 checksums, so that a damaged file is found when it is read. Noise and masks are not
+stored: they are applied to y from per-sample random streams (see :mod:`solvers.measurements`).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers.errors import InputError
+from solvers.storage import atomic_path, provenance
+
+SCHEMA = "fluxbench.dataset"
+VERSION = 1
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pairs of one split: x of shape (N, d), noise-free y of shape (N, n)."""
+
+    x: Floats
+    y: Floats
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in memory.
+
+    Attributes:
+        specification: what determines the content: problem, seed, sizes, solver settings.
+        provenance: where and when it was made.
+        train: training split.
+        test: test split.
+        operator: sensor operator (n, d), None where the problem is not linear.
+        units: units of x and of y.
+    """
+
+    specification: dict[str, Any]
+    provenance: dict[str, Any]
+    train: Split
+    test: Split
+    operator: Floats | None
+    units: dict[str, str]
+
+
+def write_arrays(file: h5py.Group, arrays: Mapping[str, Floats], units: Mapping[str, str] | None = None) -> None:
+    """Write checksummed arrays under their names; ``units`` is by the last part of a name."""
+    for name, values in arrays.items():
+        array = file.create_dataset(name, data=values, chunks=True, fletcher32=True)
+        if units and (unit := units.get(name.rsplit("/", 1)[-1])):
+            array.attrs["units"] = unit
+
+
+def write(path: Path, dataset: Dataset) -> None:
+    """Write a data set atomically."""
+    arrays = {
+        "train/x": dataset.train.x,
+        "train/y": dataset.train.y,
+        "test/x": dataset.test.x,
+        "test/y": dataset.test.y,
+    }
+    if dataset.operator is not None:
+        arrays["operator"] = dataset.operator
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        write_header(file, SCHEMA, VERSION, dataset.specification, dataset.provenance)
+        write_arrays(file, arrays, dataset.units)
+
+
+def write_header(
+    file: h5py.File,
+    schema: str,
+    version: int,
+    specification: Mapping[str, Any],
+    made: Mapping[str, Any] | None = None,
+) -> None:
+    """Mark an HDF5 file with its schema, specification and provenance."""
+    file.attrs["schema"] = schema
+    file.attrs["version"] = version
+    file.attrs["specification"] = json.dumps(specification)
+    file.attrs["provenance"] = json.dumps(made or provenance())
+
+
+def open_checked(path: Path, schema: str, version: int) -> h5py.File:
+    """Open an HDF5 file of a schema for reading.
+
+    Raises:
+        InputError: if the file is absent, damaged, or of another schema or version.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: not found; an earlier stage makes it (fluxbench run makes everything)")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path}: expected an HDF5 file, found a damaged or foreign one; remove it") from error
+    found = (str(file.attrs.get("schema", "none")), int(file.attrs.get("version", 0)))
+    if found != (schema, version):
+        file.close()
+        raise InputError(f"{path}: expected schema {schema} version {version}, found {found[0]} version {found[1]}")
+    return file
+
+
+def read_array(file: h5py.File, name: str) -> NDArray[Any]:
+    """Read one array and check that it is there, whole and finite.
+
+    Raises:
+        InputError: if it is missing, fails its checksum, or holds NaN or infinity.
+    """
+    try:
+        values = file[name][...]
+    except (KeyError, OSError) as error:
+        raise InputError(f"{file.filename}: array {name} is missing or damaged; remove the file") from error
+    if not np.isfinite(values).all():
+        raise InputError(f"{file.filename}: expected finite numbers in {name}, found NaN or infinity")
+    return values
+
+
+def specification(path: Path) -> dict[str, Any]:
+    """The specification that a data set carries."""
+    with open_checked(path, SCHEMA, VERSION) as file:
+        return json.loads(file.attrs["specification"])
+
+
+def read(path: Path) -> Dataset:
+    """Read a data set whole.
+
+    Raises:
+        InputError: if the file is absent, damaged, of another schema, or holds NaN.
+    """
+    with open_checked(path, SCHEMA, VERSION) as file:
+        splits = {name: Split(read_array(file, f"{name}/x"), read_array(file, f"{name}/y")) for name in ("train", "test")}
+        for name, split in splits.items():
+            if split.x.ndim != 2 or split.y.ndim != 2 or len(split.x) != len(split.y):
+                raise InputError(
+                    f"{path}: expected as many rows in {name}/x as in {name}/y, found {split.x.shape} and {split.y.shape}"
+                )
+        return Dataset(
+            specification=json.loads(file.attrs["specification"]),
+            provenance=json.loads(file.attrs["provenance"]),
+            train=splits["train"],
+            test=splits["test"],
+            operator=read_array(file, "operator") if "operator" in file else None,
+            units={name: str(file[f"train/{name}"].attrs["units"]) for name in ("x", "y")},
+        )

@@ -1,0 +1,110 @@
+"""Files that are either whole or absent, and that say what made them.
+
+Every file that a stage writes carries two JSON records: its *specification*, the inputs that determine its content, and
+its *provenance*, where and when it was made. A stage that finds a file of the same specification is done; one that
+finds another specification says which key differs and stops.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from solvers.errors import InputError
+
+_PACKAGES = ("fluxbench", "numpy", "scipy", "h5py", "fenics-dolfinx", "petsc4py", "mpi4py", "torch")
+_DISTRIBUTIONS = {"fenics-dolfinx": "dolfinx-solver-real", "petsc4py": "dolfinx-solver-real"}
+"""Where the wheels carry a package under another distribution's name."""
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place, once it is on disk, when the block ends without error.
+
+    Raises:
+        InputError: if the directory or the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+        _flush(path.parent)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def check_specification(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Compare the specification that a file carries with the one that is asked for.
+
+    Raises:
+        InputError: naming the file, the first key that differs, and both values.
+    """
+    found, expected = _plain(found), _plain(expected)
+    for name in [*expected, *(name for name in found if name not in expected)]:
+        if found.get(name) != expected.get(name):
+            raise InputError(
+                f"{path}: made with {name} = {json.dumps(found.get(name))}, but {json.dumps(expected.get(name))} is "
+                "asked for; remove it, or give this run a name of its own (--set name=...)"
+            )
+
+
+def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON gives it back: tuples become lists."""
+    return json.loads(json.dumps(record))
+
+
+def provenance() -> dict[str, Any]:
+    """Where, when and by which code something is made: commit, versions, host, time (UTC)."""
+    return {
+        "commit": _commit(),
+        "versions": {name: found for name in _PACKAGES if (found := package_version(name))},
+        "python": platform.python_version(),
+        "host": platform.node(),
+        "machine": platform.machine(),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def package_version(name: str) -> str | None:
+    """Version of an installed package, or None."""
+    for distribution in (name, _DISTRIBUTIONS.get(name, name)):
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _commit() -> str | None:
+    """Commit of the checkout that this code runs from, with ``-dirty`` where files were changed."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

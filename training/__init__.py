@@ -1,0 +1,1 @@
+"""Data set to checkpoints: what is trained, how, and where."""

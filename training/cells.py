@@ -1,0 +1,65 @@
+"""A cell of the grid: one problem, formulation, noise level, recipe and seed, hence one trained network."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from solvers.densities import DENSITIES
+from training.recipes import RECIPES, Recipe
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What determines a trained network, besides its data set.
+
+    Attributes:
+        problem: name of the data set's problem.
+        formulation: name of the forward process, such as ``"ve"`` or ``"vp-k2"``.
+        noise: standard deviation of the measurement noise in normalised units; 0 for the joint densities.
+        recipe: name of the recipe.
+        seed: of initial weights, batches and noise.
+        hyperparameters: the recipe's numbers, as this run uses them.
+    """
+
+    problem: str
+    formulation: str
+    noise: float
+    recipe: str
+    seed: int
+    hyperparameters: Recipe
+
+    @property
+    def name(self) -> str:
+        """Unique within a run; names the cell's files."""
+        noise = "" if self.problem in DENSITIES else f"_noise-{self.noise:g}"
+        return f"{self.problem}_{self.formulation}{noise}_{self.recipe}_seed-{self.seed}"
+
+    def specification(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Everything that determines the checkpoint, given the data set's specification."""
+        return {"cell": asdict(self), "data": data}
+
+
+def grid(
+    problems: Iterable[str],
+    kind: str,
+    formulations: Iterable[str],
+    noises: Iterable[float],
+    recipe: str,
+    seeds: Iterable[int],
+    epochs: int | None = None,
+) -> list[Cell]:
+    """The cells of a product of settings, for problems of one kind (``"densities"`` or ``"flux"``).
+
+    ``epochs`` replaces the recipe's own number.
+    """
+    hyperparameters = RECIPES[recipe][kind]
+    if epochs is not None:
+        hyperparameters = replace(hyperparameters, epochs=epochs)
+    formulations, noises, seeds = list(formulations), list(noises), list(seeds)
+    return [
+        Cell(problem, name, noise, recipe, seed, hyperparameters)
+        for problem in problems
+        for noise in noises
+        for name in formulations
+        for seed in seeds
+    ]

@@ -1,0 +1,108 @@
+"""Checkpoints: one dictionary with everything that is needed to resume or to sample."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffusion.formulations import formulation
+from diffusion.networks import ScoreNetwork
+from solvers.errors import InputError
+from solvers.measurements import MinMax
+from solvers.storage import atomic_path, check_specification
+from training.cells import Cell
+from training.recipes import Recipe
+
+SCHEMA = "fluxbench.checkpoint"
+VERSION = 1
+
+
+@dataclass
+class Checkpoint:
+    """State of one cell's training.
+
+    Attributes:
+        specification: what determines the result; see :meth:`Cell.specification`.
+        x_size: dimension of the inferred vector.
+        y_size: dimension of the measurement vector.
+        x_scale: normalisation of the inferred vector.
+        y_scale: normalisation of the measurement vector.
+        step: optimiser steps done.
+        steps: optimiser steps in all.
+        seconds: training time so far, over all attempts.
+        model: the network's state.
+        optimizer: the optimiser's state.
+        generator: state of the random number generator.
+        provenance: where and when the file was written.
+    """
+
+    specification: dict[str, Any]
+    x_size: int
+    y_size: int
+    x_scale: MinMax
+    y_scale: MinMax
+    step: int
+    steps: int
+    seconds: float
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    generator: Tensor
+    provenance: dict[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        return self.step == self.steps
+
+    @property
+    def cell(self) -> Cell:
+        fields = dict(self.specification["cell"])
+        return Cell(**fields | {"hyperparameters": Recipe(**fields["hyperparameters"])})
+
+    def network(self, device: torch.device) -> ScoreNetwork:
+        """The network with its trained weights, ready to be evaluated."""
+        network = build_network(self.cell, self.x_size, self.y_size).to(device)
+        network.load_state_dict(self.model)
+        return network.requires_grad_(False).eval()
+
+
+def build_network(cell: Cell, x_size: int, y_size: int) -> ScoreNetwork:
+    """A cell's network with freshly drawn weights."""
+    recipe = cell.hyperparameters
+    process = formulation(cell.formulation, recipe.sigma_max)
+    return ScoreNetwork(process, x_size, y_size, recipe.hidden_layers, recipe.width)
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint atomically, in plain containers so that it can be read without running code from it."""
+    record = {name: getattr(checkpoint, name) for name in Checkpoint.__dataclass_fields__}
+    record |= {"x_scale": asdict(checkpoint.x_scale), "y_scale": asdict(checkpoint.y_scale)}
+    with atomic_path(path) as temporary:
+        torch.save({"schema": SCHEMA, "version": VERSION, **record}, temporary)
+
+
+def load(path: Path, expected: Mapping[str, Any] | None = None) -> Checkpoint:
+    """Read a checkpoint.
+
+    Args:
+        path: file to read.
+        expected: the specification that it must carry.
+
+    Raises:
+        InputError: if the file is absent, damaged, of another version, or made with another configuration.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: not found; `fluxbench train` makes it")
+    try:
+        record = torch.load(path, map_location="cpu", weights_only=True)
+        found = (record.pop("schema"), record.pop("version"))
+    except Exception as error:  # torch raises whatever the broken bytes provoke
+        raise InputError(f"{path}: expected a checkpoint, found a damaged or foreign file; remove it") from error
+    if found != (SCHEMA, VERSION):
+        raise InputError(f"{path}: expected {SCHEMA} version {VERSION}, found {found[0]} version {found[1]}")
+    if expected is not None:
+        check_specification(path, record["specification"], expected)
+    record |= {"x_scale": MinMax(**record["x_scale"]), "y_scale": MinMax(**record["y_scale"])}
+    return Checkpoint(**record)

@@ -1,0 +1,139 @@
+"""Train one cell: a score network by denoising score matching, the data in memory, resumed where it was left.
+
+The loop is meant to be read from top to bottom. Everything random comes from one generator whose state is in the
+checkpoint, so a run that is killed and started again ends with the same bits as one that is not.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from diffusion.losses import denoising_score_matching
+from solvers import datasets
+from solvers.errors import InputError
+from solvers.measurements import MeasurementOperator
+from solvers.storage import provenance, write_text
+from training import checkpoints
+from training.cells import Cell
+from training.checkpoints import Checkpoint
+
+TICK_STEPS = 500
+"""A tick, at the end of an epoch after about this many steps, writes a line of statistics and a checkpoint."""
+
+Progress = Callable[[int], None]
+"""Called with the number of steps done since the last call."""
+
+
+def checkpoint_path(directory: Path, cell: Cell) -> Path:
+    """Where a cell's checkpoint lies; its statistics lie beside it under the suffix ``.jsonl``."""
+    return directory / f"{cell.name}.pt"
+
+
+def total_steps(cell: Cell, samples: int) -> int:
+    """Optimiser steps of a cell on so many training samples; an epoch's last, smaller batch is left out."""
+    recipe = cell.hyperparameters
+    return recipe.epochs * (samples // recipe.batch_size)
+
+
+def train(
+    cell: Cell, data_path: Path, directory: Path, device_name: str, progress: Progress = lambda steps: None
+) -> None:
+    """Train ``cell`` on the data set at ``data_path``, or finish training it; the checkpoint goes to ``directory``.
+
+    Raises:
+        InputError: if the data set is missing, damaged or smaller than a batch, the directory holds a checkpoint of
+            another configuration, or training diverges.
+    """
+    device = torch.device(device_name)
+    dataset = datasets.read(data_path)
+    path = checkpoint_path(directory, cell)
+    recipe = cell.hyperparameters
+    specification = cell.specification(dataset.specification)
+    operator = MeasurementOperator.of(dataset, cell.noise)
+    samples = operator.measure(dataset.train, "train")
+    x0 = torch.as_tensor(samples.x, dtype=torch.float32, device=device)
+    y = torch.as_tensor(samples.y, dtype=torch.float32, device=device)
+    steps_per_epoch = len(x0) // recipe.batch_size
+    if steps_per_epoch == 0:
+        raise InputError(f"{cell.problem}: expected at least a batch of {recipe.batch_size} samples, found {len(x0)}")
+
+    generator = torch.Generator(device).manual_seed(cell.seed)
+    torch.manual_seed(cell.seed)  # initial weights
+    network = checkpoints.build_network(cell, x0.shape[1], y.shape[1]).to(device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
+    step, steps, seconds = 0, total_steps(cell, len(x0)), 0.0
+    statistics = path.with_suffix(".jsonl")
+    if path.exists():
+        saved = checkpoints.load(path, specification)
+        progress(saved.step)
+        if saved.finished:
+            return
+        network.load_state_dict(saved.model)
+        optimizer.load_state_dict(saved.optimizer)
+        generator.set_state(saved.generator)
+        step, seconds = saved.step, saved.seconds
+    _keep_lines(statistics, step)
+
+    made = provenance() | {"device": str(device)}
+    epochs_per_tick = math.ceil(TICK_STEPS / steps_per_epoch)
+    while step < steps:
+        began, first = time.perf_counter(), step
+        loss_sum = torch.zeros((), device=device)
+        for _ in range(min(epochs_per_tick, (steps - step) // steps_per_epoch)):
+            order = torch.randperm(len(x0), generator=generator, device=device)
+            for i in range(steps_per_epoch):
+                rows = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
+                t = torch.rand(len(rows), dtype=torch.float64, generator=generator, device=device)
+                z = torch.randn(len(rows), x0.shape[1], generator=generator, device=device)
+                loss = denoising_score_matching(network, x0[rows], y[rows], t, z)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                loss_sum += loss.detach()
+            step += steps_per_epoch
+            progress(steps_per_epoch)
+
+        mean_loss = loss_sum.item() / (step - first)
+        elapsed = time.perf_counter() - began
+        seconds += elapsed
+        if not math.isfinite(mean_loss):
+            raise InputError(f"{cell.name}: training diverged before step {step}: the loss is {mean_loss}")
+        tick = {"step": step, "epoch": step // steps_per_epoch, "loss": mean_loss}
+        _append_line(statistics, tick | {"steps_per_second": (step - first) / elapsed, "seconds": seconds})
+        checkpoint = Checkpoint(
+            specification=specification,
+            x_size=x0.shape[1],
+            y_size=y.shape[1],
+            x_scale=operator.x_scale,
+            y_scale=operator.y_scale,
+            step=step,
+            steps=steps,
+            seconds=seconds,
+            model=network.state_dict(),
+            optimizer=optimizer.state_dict(),
+            generator=generator.get_state(),
+            provenance=made,
+        )
+        checkpoints.save(path, checkpoint)
+
+
+def _append_line(path: Path, record: dict[str, float]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def _keep_lines(path: Path, step: int) -> None:
+    """Drop what was logged after the checkpoint that training goes on from, and a line that a crash cut short."""
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except (json.JSONDecodeError, KeyError, TypeError):
+            continue
+    write_text(path, "".join(kept))
