@@ -35,6 +35,14 @@ def _is_formulation(name: str) -> str:
     return name
 
 
+def _is_unique(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise ValueError("expected each value once")
+    return values
+
+
+Unique = AfterValidator(_is_unique)
+NotEmpty = Field(min_length=1)
 Count = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Density = Annotated[str, _known("joint density", tuple(DENSITIES))]
@@ -51,7 +59,7 @@ class Section(BaseModel):
 class Densities(Section):
     """Conditional density estimation (section 6.1)."""
 
-    problems: list[Density] = list(DENSITIES)
+    problems: Annotated[list[Density], Unique] = list(DENSITIES)
     train_samples: Count = 10_000
     test_samples: Count = 100_000
     epochs: Count | None = None
@@ -62,8 +70,8 @@ class Densities(Section):
 class FluxProblems(Section):
     """Boundary-flux inverse problems (sections 6.2, 6.3)."""
 
-    problems: list[Flux] = list(FLUX_PROBLEMS)
-    noise: list[NotNegative] = [0.0, 0.01, 0.03, 0.1, 0.3]
+    problems: Annotated[list[Flux], Unique] = list(FLUX_PROBLEMS)
+    noise: Annotated[list[NotNegative], Unique, NotEmpty] = [0.0, 0.01, 0.03, 0.1, 0.3]
     """Standard deviations in units of the normalised measurement (choice)."""
     train_samples: Count = 9_000
     test_samples: Count = 1_000
@@ -72,7 +80,6 @@ class FluxProblems(Section):
     """Test measurements whose posterior is sampled."""
     generated: Count = 1_000
     """Posterior samples for each of them."""
-
 
     @model_validator(mode="after")
     def _measurements_exist(self) -> Self:
@@ -84,13 +91,17 @@ class FluxProblems(Section):
 
 
 class Training(Section):
+    """Which networks are trained, and how."""
+
     recipe: Annotated[str, _known("recipe", tuple(RECIPES))] = "paper"
-    formulations: list[Formulation] = ["ve", "vp-k2"]
-    seeds: list[int] = [0]
+    formulations: Annotated[list[Formulation], Unique, NotEmpty] = ["ve", "vp-k2"]
+    seeds: Annotated[list[int], Unique, NotEmpty] = [0]
 
 
 class Sampling(Section):
-    alphas: list[NotNegative] = [0.0, 1.0]
+    """How trained networks are sampled."""
+
+    alphas: Annotated[list[NotNegative], Unique, NotEmpty] = [0.0, 1.0]
     """0 is the probability-flow ODE, 1 the reverse SDE of Song et al.; any number above 0 an SDE between or beyond."""
     ode_tolerance: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-5
     sde_steps: Count = 1_000
@@ -131,6 +142,7 @@ class Config(Section):
 
     @property
     def problems(self) -> list[str]:
+        """Every problem that is solved."""
         return [*self.densities.problems, *self.flux.problems]
 
     def sizes(self, problem: str) -> Densities | FluxProblems:
@@ -143,6 +155,7 @@ class Config(Section):
 
     @property
     def worker_count(self) -> int:
+        """Number of processes that train, sample and score."""
         return len(os.sched_getaffinity(0)) if self.workers == "auto" else self.workers
 
     def cells(self) -> list[Cell]:

@@ -70,7 +70,9 @@ def sample(
     dataset = datasets.read(data_path)
     checkpoint = checkpoints.load(checkpoint_path(directories[0], cell), cell.specification(dataset.specification))
     if not checkpoint.finished:
-        raise InputError(f"{cell.name}: expected {checkpoint.steps} training steps, found {checkpoint.step}; train first")
+        raise InputError(
+            f"{cell.name}: expected {checkpoint.steps} training steps, found {checkpoint.step}; train first"
+        )
     y = measurements(cell, dataset, count)
     specification = checkpoint.specification | {
         "integrator": integrator.specification(),
@@ -118,9 +120,13 @@ def draw(
         InputError: if y has the wrong shape or is not finite.
     """
     if y.ndim != 2 or y.shape[1] != checkpoint.y_size:
-        raise InputError(f"measurement: expected {checkpoint.y_size} values in each row, found an array of shape {y.shape}")
+        raise InputError(
+            f"measurement: expected {checkpoint.y_size} values in each row, found an array of shape {y.shape}"
+        )
     if not np.isfinite(y).all():
-        raise InputError(f"measurement {int(np.argmin(np.isfinite(y).all(axis=1)))}: expected finite numbers, found NaN")
+        raise InputError(
+            f"measurement {int(np.argmin(np.isfinite(y).all(axis=1)))}: expected finite numbers, found NaN"
+        )
     network = checkpoint.network(device)
     at_once = max(1, ROWS[device.type] // count)
     parts: list[Tensor] = []

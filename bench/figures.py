@@ -12,6 +12,7 @@ from bench.config import Config
 from bench.references import linear_gaussian
 from bench.samples import Integrator, sample_path
 from bench.score import EXACT_DRAWS, band
+from bench.tables import formulation_label, read_table
 from solvers import datasets
 from solvers.densities import DENSITIES
 from solvers.measurements import MeasurementOperator
@@ -20,8 +21,8 @@ from solvers.storage import atomic_path
 from training.cells import Cell
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - after the choice of a backend without a display
-from matplotlib.figure import Figure  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 # Okabe and Ito's colours can be told apart with any kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
@@ -50,8 +51,9 @@ def draw_all(config: Config) -> list[Path]:
             )
             pictures.append(_save(folder / f"cases_{problem}_{name}.png", cases(config, cell, by)))
     for problem in config.flux.problems:
-        for metric in ("error", "std"):
-            pictures.append(_save(folder / f"{metric}_{problem}.png", segments(config, problem, metric)))
+        pictures += [
+            _save(folder / f"{metric}_{problem}.png", segments(config, problem, metric)) for metric in ("error", "std")
+        ]
     return pictures
 
 
@@ -79,7 +81,8 @@ def histograms(config: Config, shown: list[tuple[Cell, Integrator]]) -> Figure:
         generated = _samples(config, cell, by).x
         for j, (axis, y) in enumerate(zip(row, density.y_values, strict=True)):
             reference = band(dataset, y)
-            bins = np.linspace(*np.quantile(reference, (0.001, 0.999)), 41)
+            low, high = np.quantile(reference, (0.001, 0.999))
+            bins = np.linspace(float(low), float(high), 41)
             axis.hist(reference, bins, density=True, color="0.8", label="test samples in the band")
             axis.hist(generated[j, :, 0], bins, density=True, histtype="step", color=BLUE, lw=1.5, label="generated")
             exact = density.sample_conditional(y, EXACT_DRAWS, config.seed)
@@ -90,9 +93,11 @@ def histograms(config: Config, shown: list[tuple[Cell, Integrator]]) -> Figure:
         row[0].set_ylabel("p(x | y)")
     for axis in axes[-1]:
         axis.set_xlabel("x")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     cell, by = shown[0]
-    figure.suptitle(f"{cell.formulation}, {by.label}, recipe {cell.recipe}, {cell.hyperparameters.epochs:,} epochs", fontsize=10)
+    figure.suptitle(
+        f"{cell.formulation}, {by.label}, recipe {cell.recipe}, {cell.hyperparameters.epochs:,} epochs", fontsize=10
+    )
     return figure
 
 
@@ -125,7 +130,9 @@ def cases(config: Config, cell: Cell, by: Integrator) -> Figure:
         axes[1, case].set_xlabel("distance from the inlet")
     for axis in axes[:, 0]:
         axis.set_ylabel("flux")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8
+    )
     figure.suptitle(
         f"{cell.problem}: {cell.formulation}, {by.label}, noise {cell.noise:g} of the range, recipe {cell.recipe}, "
         f"{cell.hyperparameters.epochs:,} epochs",
@@ -136,9 +143,9 @@ def cases(config: Config, cell: Cell, by: Integrator) -> Figure:
 
 def segments(config: Config, problem: str, metric: str) -> Figure:
     """Error (Figs 9, 10) or posterior standard deviation (Fig 11) of each segment, by noise level and formulation."""
-    from bench.report import formulation_label, read_table  # noqa: PLC0415
-
-    rows = [row for row in read_table(config.results / "flux.csv") if (row["problem"], row["metric"]) == (problem, metric)]
+    rows = [
+        row for row in read_table(config.results / "flux.csv") if (row["problem"], row["metric"]) == (problem, metric)
+    ]
     rows = [row for row in rows if row["seed"] == str(config.training.seeds[0])]
     least = min(float(row["alpha"]) for row in rows)
     rows = [row for row in rows if float(row["alpha"]) == least]
@@ -160,7 +167,9 @@ def segments(config: Config, problem: str, metric: str) -> Figure:
         column[-1].set_xlabel("segment, from the inlet")
     label = {"error": "mean |posterior mean - truth| / mean flux", "std": "mean posterior standard deviation"}[metric]
     figure.supylabel(label, fontsize=9)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8
+    )
     return figure
 
 

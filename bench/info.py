@@ -42,6 +42,7 @@ def _mpi() -> str:
 
 def _petsc() -> str:
     from mpi4py import MPI  # noqa: F401, PLC0415 - before PETSc
+
     from petsc4py import PETSc  # noqa: PLC0415
 
     mumps = "with" if PETSc.Sys.hasExternalPackage("mumps") else "without"

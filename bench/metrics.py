@@ -24,8 +24,8 @@ def sinkhorn_1d(samples: Floats, reference: Floats, power: int) -> float:
     """Transport cost <P, M> of the entropic plan between scalars: the paper's Table 2 (Cuturi 2013).
 
     The ground cost is M = |x - x'|^power, the regularisation 0.01, the iteration POT's with its own defaults (at most
-    1,000 sweeps). Samples are merged in bins of width 0.0025, each at the mean of what it holds; against the plan on all
-    points that changes the cost by about 1e-4 and takes a hundredth of the time.
+    1,000 sweeps). Samples are merged in bins of width 0.0025, each at the mean of what it holds; against the plan on
+    all points that changes the cost by about 1e-4 and takes a hundredth of the time.
 
     Args:
         samples: shape (N,).

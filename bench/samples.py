@@ -1,7 +1,7 @@
 """Sample files: what a stage of sampling leaves for all that comes after it.
 
-HDF5, version 1: attributes as in a data set, `evaluations` and `seconds`; `x` (M, S, d) float32 holds S samples for each
-of M measurements in physical units, `y` (M, n) the normalised measurements.
+HDF5, version 1: attributes as in a data set, `evaluations` and `seconds`; `x` (M, S, d) float32 holds S samples for
+each of M measurements in physical units, `y` (M, n) the normalised measurements.
 """
 
 import json

@@ -4,8 +4,6 @@ A row is a dictionary with one number. Rows of the joint densities go to `table2
 `flux.csv`. Scoring again needs no sampling again.
 """
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,15 +33,6 @@ BAND = 0.05
 """Half-width of the band of y whose test samples stand for p(x | y), as in the paper."""
 EXACT_DRAWS = 100_000
 FLOOR_DRAWS = 3
-
-TABLE2_COLUMNS = (
-    *("recipe", "formulation", "k", "sampler", "alpha", "dataset", "metric", "seed", "score", "floor", "paper"),
-    *("generated", "evaluations", "epochs"),
-)
-FLUX_COLUMNS = (
-    *("problem", "recipe", "formulation", "k", "sampler", "noise", "wall", "segment", "metric", "value", "prior", "exact"),
-    *("alpha", "seed", "measurements", "generated", "evaluations", "epochs"),
-)
 
 Rows = list[dict[str, Any]]
 DENSITY_METRICS: dict[str, Callable[[NDArray[Any], NDArray[Any]], float]] = {
@@ -118,7 +107,9 @@ def _density_rows(dataset: Dataset, samples: PosteriorSamples) -> Rows:
     """Table 2: every metric, the mean over the values of y."""
     generated = list(samples.x[:, :, 0].astype(np.float64))
     problem = dataset.specification["problem"]
-    return [{"dataset": problem, "metric": name, "score": value} for name, value in _distances(dataset, generated).items()]
+    return [
+        {"dataset": problem, "metric": name, "score": value} for name, value in _distances(dataset, generated).items()
+    ]
 
 
 def _distances(dataset: Dataset, samples: list[NDArray[np.float64]]) -> dict[str, float]:
@@ -147,7 +138,9 @@ def score_floor(
     if not _is_current(path, specification):
         density, seed = DENSITIES[problem], dataset.specification["seed"]
         draws = [
-            _distances(dataset, [density.sample_conditional(y, generated, seed, f"floor-{i}") for y in density.y_values])
+            _distances(
+                dataset, [density.sample_conditional(y, generated, seed, f"floor-{i}") for y in density.y_values]
+            )
             for i in range(FLOOR_DRAWS)
         ]
         rows = [
@@ -217,7 +210,11 @@ def table2_rows(rows: Rows, floors: Rows) -> Rows:
     return [
         row
         | {"floor": floor[row["dataset"], row["metric"]]}
-        | {"paper": TABLE2.get((formulation_name(row), row["sampler"], row["dataset"])) if row["metric"] == "S1" else None}
+        | {
+            "paper": TABLE2.get((formulation_name(row), row["sampler"], row["dataset"]))
+            if row["metric"] == "S1"
+            else None
+        }
         for row in rows
         if "dataset" in row
     ]
@@ -226,12 +223,3 @@ def table2_rows(rows: Rows, floors: Rows) -> Rows:
 def formulation_name(row: dict[str, Any]) -> str:
     """The name that configurations use, from a table's two columns."""
     return f"{row['formulation']}-k{row['k']}" if row["k"] else row["formulation"]
-
-
-def write_table(path: Path, rows: Rows, columns: Sequence[str]) -> None:
-    """Write rows as CSV atomically; absent values stay empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", extrasaction="raise", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -132,6 +132,7 @@ def score(config: Config) -> None:
         InputError: if a sample file is missing or damaged.
     """
     from bench import score as scores
+    from bench import tables
 
     pairs, densities, folder = sampled(config), config.densities, scores_folder(config)
     tasks: list[workers.Labelled] = []
@@ -146,10 +147,10 @@ def score(config: Config) -> None:
     rows = scores.read_rows([scores.score_path(folder, cell, integrator.alpha) for cell, integrator in pairs])
     floors = scores.read_rows([scores.floor_path(folder, problem) for problem in densities.problems])
     if densities.problems:
-        scores.write_table(config.results / "table2.csv", scores.table2_rows(rows, floors), scores.TABLE2_COLUMNS)
+        tables.write_table(config.results / "table2.csv", scores.table2_rows(rows, floors), tables.TABLE2_COLUMNS)
     if config.flux.problems:
         flux = [row for row in rows if "segment" in row]
-        scores.write_table(config.results / "flux.csv", flux, scores.FLUX_COLUMNS)
+        tables.write_table(config.results / "flux.csv", flux, tables.FLUX_COLUMNS)
 
 
 def report(config: Config) -> None:

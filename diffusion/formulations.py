@@ -17,6 +17,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import override
 
 import torch
 from torch import Tensor
@@ -47,9 +48,13 @@ class Formulation(ABC):
         """Diffusion (the paper's gamma)."""
 
     @property
-    @abstractmethod
     def terminal_std(self) -> float:
-        """Standard deviation of the Gaussian p_T from which sampling starts."""
+        """Standard deviation of the Gaussian from which sampling starts: sigma(1).
+
+        For the variance preserving family Table 1 has N(0, I), the limit of m -> 0. At t = 1 this schedule leaves m =
+        0.023, hence sigma(1) = 1.000 for k = 2 but 0.977 for k = 1, and starting from 1 would be that far off.
+        """
+        return self.sigma(torch.ones((), dtype=torch.float64)).item()
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class VarianceExploding(Formulation):
     sigma^2 = (sigma_max^(2t) - 1) / (2 ln sigma_max).
 
     Attributes:
-        sigma_max: base of the schedule, above 1; sigma(1) is *not* sigma_max but about sigma_max / sqrt(2 ln sigma_max).
+        sigma_max: base of the schedule, above 1; sigma(1) is not sigma_max but about sigma_max / sqrt(2 ln sigma_max).
     """
 
     sigma_max: float
@@ -70,25 +75,26 @@ class VarianceExploding(Formulation):
             raise ValueError(f"sigma_max must be above 1, found {self.sigma_max}")
 
     @property
+    @override
     def name(self) -> str:
         return "ve"
 
+    @override
     def m(self, t: Tensor) -> Tensor:
         return torch.ones_like(t)
 
+    @override
     def sigma(self, t: Tensor) -> Tensor:
         rate = 2.0 * math.log(self.sigma_max)
         return torch.sqrt(torch.expm1(rate * t) / rate)
 
+    @override
     def beta(self, t: Tensor) -> Tensor:
         return torch.zeros_like(t)
 
+    @override
     def g2(self, t: Tensor) -> Tensor:
         return torch.exp(2.0 * math.log(self.sigma_max) * t)
-
-    @property
-    def terminal_std(self) -> float:
-        return self.sigma(torch.ones((), dtype=torch.float64)).item()
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,7 @@ class VariancePreserving(Formulation):
             raise ValueError(f"0 < beta_min <= beta_max must hold, found {self.beta_min} and {self.beta_max}")
 
     @property
+    @override
     def name(self) -> str:
         return f"vp-k{self.k:g}"
 
@@ -124,21 +131,21 @@ class VariancePreserving(Formulation):
     def _one_minus_mk(self, t: Tensor) -> Tensor:
         return -torch.expm1(self.k * self._log_m(t))
 
+    @override
     def m(self, t: Tensor) -> Tensor:
         return torch.exp(self._log_m(t))
 
+    @override
     def sigma(self, t: Tensor) -> Tensor:
         return self._one_minus_mk(t) ** (1.0 / self.k)
 
+    @override
     def beta(self, t: Tensor) -> Tensor:
         return self.beta_min + t * (self.beta_max - self.beta_min)
 
+    @override
     def g2(self, t: Tensor) -> Tensor:
         return self.beta(t) * self._one_minus_mk(t) ** (2.0 / self.k - 1.0)
-
-    @property
-    def terminal_std(self) -> float:
-        return 1.0
 
 
 def formulation(name: str, sigma_max: float) -> Formulation:

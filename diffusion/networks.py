@@ -11,7 +11,7 @@ TIME_FEATURES = 4
 
 
 def time_features(t: Tensor) -> Tensor:
-    """[t - 1/2, cos 2 pi t, sin 2 pi t, -cos 4 pi t] (Eq. 59, restored from the authors' code); shape t.shape + (4,)."""
+    """[t - 1/2, cos 2 pi t, sin 2 pi t, -cos 4 pi t] (Eq. 59, from the authors' code), shape t.shape + (4,)."""
     angle = 2.0 * math.pi * t
     return torch.stack([t - 0.5, torch.cos(angle), torch.sin(angle), -torch.cos(2.0 * angle)], dim=-1)
 
@@ -42,7 +42,7 @@ class ScoreNetwork(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(size, x_size))
 
     def noise_prediction(self, x: Tensor, y: Tensor, t: Tensor) -> Tensor:
-        """sigma s_theta, the network's estimate of -z; arguments and shape as in :meth:`forward`."""
+        """Sigma s_theta, the network's estimate of -z; arguments and shape as in :meth:`forward`."""
         return self.layers(torch.cat([time_features(t).to(x.dtype), x, y], dim=-1))
 
     def forward(self, x: Tensor, y: Tensor, t: Tensor) -> Tensor:

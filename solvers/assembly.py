@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def bilinear_form(problem: FluxProblem, u: Any, v: Any) -> Any:
 
 
 def left_boundary(space: fem.FunctionSpace) -> fem.DirichletBC:
-    """u = 0 where the flow enters."""
+    """U = 0 where the flow enters."""
     dofs = fem.locate_dofs_geometrical(space, lambda x: np.isclose(x[0], 0.0))
     return fem.dirichletbc(PETSc.ScalarType(0.0), dofs, space)
 
@@ -123,8 +124,8 @@ def left_boundary(space: fem.FunctionSpace) -> fem.DirichletBC:
 def _segment_loads(problem: FluxProblem, space: fem.FunctionSpace) -> Floats:
     """int_{segment j} v ds for every segment j, shape (N, d).
 
-    The flux is represented by a function that is constant on each cell. Mesh lines run through the segments' ends and no
-    cell touches both walls, so its trace on the walls is the piecewise constant flux exactly.
+    The flux is represented by a function that is constant on each cell. Mesh lines run through the segments' ends and
+    no cell touches both walls, so its trace on the walls is the piecewise constant flux exactly.
     """
     domain = space.mesh
     flux = fem.Function(fem.functionspace(domain, ("Discontinuous Lagrange", 0)))
@@ -140,7 +141,7 @@ def _segment_loads(problem: FluxProblem, space: fem.FunctionSpace) -> Floats:
     columns = []
     for upper in (False, True):
         on_side = (centres[:, 1] > problem.geometry.height / 2.0) == upper
-        for start, end in zip(edges[:-1], edges[1:], strict=True):
+        for start, end in pairwise(edges):
             flux.x.array[:] = on_side & (start < centres[:, 0]) & (centres[:, 0] < end)
             columns.append(fem.assemble_vector(form).array.copy())
     return np.asfortranarray(np.stack(columns, axis=1))
@@ -162,8 +163,8 @@ def point_evaluation(space: fem.FunctionSpace, points: Floats) -> Floats:
         if len(cells.links(row)) == 0:
             raise InputError(f"sensor {row}: expected a position inside the domain, found ({point[0]:g}, {point[1]:g})")
         cell = cells.links(row)[0]
-        corners = domain.geometry.x[domain.geometry.dofmap[cell], :2]
-        reference = domain.geometry.cmap.pull_back(point[None, :2], corners)
+        corners = domain.geometry.x[domain.geometry.dofmaps[0][cell], :2]
+        reference = domain.geometry.cmaps[0].pull_back(point[None, :2], corners)
         values = space.element.basix_element.tabulate(0, reference)[0, 0, :, 0]
         matrix[row, space.dofmap.cell_dofs(cell)] = values
     return matrix

@@ -59,7 +59,7 @@ class Dataset:
     units: dict[str, str]
 
 
-def write_arrays(file: h5py.Group, arrays: Mapping[str, Floats], units: Mapping[str, str] | None = None) -> None:
+def write_arrays(file: h5py.Group, arrays: Mapping[str, NDArray[Any]], units: Mapping[str, str] | None = None) -> None:
     """Write checksummed arrays under their names; ``units`` is by the last part of a name."""
     for name, values in arrays.items():
         array = file.create_dataset(name, data=values, chunks=True, fletcher32=True)
@@ -143,12 +143,13 @@ def read(path: Path) -> Dataset:
         InputError: if the file is absent, damaged, of another schema, or holds NaN.
     """
     with open_checked(path, SCHEMA, VERSION) as file:
-        splits = {name: Split(read_array(file, f"{name}/x"), read_array(file, f"{name}/y")) for name in ("train", "test")}
+        splits = {
+            name: Split(read_array(file, f"{name}/x"), read_array(file, f"{name}/y")) for name in ("train", "test")
+        }
         for name, split in splits.items():
             if split.x.ndim != 2 or split.y.ndim != 2 or len(split.x) != len(split.y):
-                raise InputError(
-                    f"{path}: expected as many rows in {name}/x as in {name}/y, found {split.x.shape} and {split.y.shape}"
-                )
+                found = f"{split.x.shape} and {split.y.shape}"
+                raise InputError(f"{path}: expected as many rows in {name}/x as in {name}/y, found shapes {found}")
         return Dataset(
             specification=json.loads(file.attrs["specification"]),
             provenance=json.loads(file.attrs["provenance"]),

@@ -7,7 +7,7 @@ what makes the floor of Table 2 computable.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, override
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,6 @@ class JointDensity(ABC):
 
     x_units: ClassVar[str] = "1"
     y_units: ClassVar[str] = "1"
-    x_size: ClassVar[int] = 1
-    y_size: ClassVar[int] = 1
 
     @abstractmethod
     def joint(self, u: Floats) -> tuple[Floats, Floats]:
@@ -59,10 +57,12 @@ class Tanh(JointDensity):
     width = 2
     y_values = (-1.0, -0.5, 0.5, 1.0)
 
+    @override
     def joint(self, u: Floats) -> tuple[Floats, Floats]:
         y = 6.0 * u[:, 0] - 3.0
         return np.tanh(y) + self._noise(u[:, 1]), y
 
+    @override
     def conditional(self, y: float, u: Floats) -> Floats:
         return np.tanh(y) + self._noise(u[:, 1])
 
@@ -78,10 +78,12 @@ class Bimodal(JointDensity):
     width = 2
     y_values = (-1.0, -0.5, 0.5, 1.0)
 
+    @override
     def joint(self, u: Floats) -> tuple[Floats, Floats]:
         y = ndtri(u[:, 0])
         return np.cbrt(y + ndtri(u[:, 1])), y
 
+    @override
     def conditional(self, y: float, u: Floats) -> Floats:
         return np.cbrt(y + ndtri(u[:, 1]))
 
@@ -99,10 +101,12 @@ class Spiral(JointDensity):
     y_values = (-0.6, -0.2, 0.2, 0.6)
     grid: ClassVar[int] = 20_001
 
+    @override
     def joint(self, u: Floats) -> tuple[Floats, Floats]:
         a = 1.5 * np.pi * (1.0 + 2.0 * u[:, 0])
         return 0.1 * a * np.sin(a) + 0.1 * ndtri(u[:, 1]), 0.1 * a * np.cos(a) + 0.1 * ndtri(u[:, 2])
 
+    @override
     def conditional(self, y: float, u: Floats) -> Floats:
         a = np.linspace(1.5 * np.pi, 4.5 * np.pi, self.grid)
         density = np.exp(-((y - 0.1 * a * np.cos(a)) ** 2) / 0.02)

@@ -1,10 +1,11 @@
 """Generate a data set under MPI: each rank makes its share of the samples, in shards.
 
-    mpiexec -n 2 python -m mpi4py -m solvers.generate --problem linear --train 9000 --test 1000 --seed 0 --out linear.h5
+    mpiexec -n 2 python -m mpi4py -m solvers.generate --problem linear --train 9000 --test 1000 --out linear.h5
 
-and the same line under srun. What a sample is depends on (seed, split, index) alone, and shards are cut at fixed indices,
-so 1 rank and N ranks write the same bits. A shard is written under a temporary name and renamed: a killed run loses the
-shards in flight at most, and the same command goes on where it was. Rank 0 then joins the shards into one file.
+and the same line under srun. What a sample is depends on (seed, split, index) alone, and shards are cut at fixed
+indices, so 1 rank and N ranks write the same bits. A shard is written under a temporary name and renamed: a killed run
+loses the shards in flight at most, and the same command goes on where it was. Rank 0 then joins the shards into one
+file.
 """
 
 import argparse
@@ -16,9 +17,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+from mpi4py import MPI
+
 import h5py
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -43,10 +45,14 @@ class Simulator(Protocol):
     """What can fill a data set."""
 
     @property
-    def x_units(self) -> str: ...
+    def x_units(self) -> str:
+        """Units of the inferred vector."""
+        ...
 
     @property
-    def y_units(self) -> str: ...
+    def y_units(self) -> str:
+        """Units of the measurement vector."""
+        ...
 
     def simulate(self, seed: int, split: str, start: int, stop: int) -> tuple[Floats, Floats]:
         """Samples ``start`` to ``stop - 1`` of a split, keyed by their indices: x (N, d), noise-free y (N, n)."""
@@ -94,7 +100,9 @@ def generate(specification: dict[str, Any], path: Path, comm: MPI.Comm, progress
     problem, seed = specification["problem"], specification["seed"]
     todo = blocks(specification["train"], specification["test"])
     if comm.size > len(todo):
-        raise InputError(f"--ranks: expected at most {len(todo)}, one a shard of {SHARD_SAMPLES} samples, found {comm.size}")
+        raise InputError(
+            f"--ranks: expected at most {len(todo)}, one a shard of {SHARD_SAMPLES} samples, found {comm.size}"
+        )
 
     operator: Floats | None = None
     simulator: Simulator
@@ -109,7 +117,9 @@ def generate(specification: dict[str, Any], path: Path, comm: MPI.Comm, progress
     mine = todo[comm.rank :: comm.size]
     error = None
     try:
-        for split, start, stop in tqdm(mine, f"solve {problem}", unit="shard", disable=not (progress and comm.rank == 0)):
+        for split, start, stop in tqdm(
+            mine, f"solve {problem}", unit="shard", disable=not (progress and comm.rank == 0)
+        ):
             shard = _shard_path(folder, split, start)
             if not _shard_is_whole(shard, specification):
                 _write_shard(shard, specification, Split(*simulator.simulate(seed, split, start, stop)))

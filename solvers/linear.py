@@ -30,15 +30,8 @@ class LinearSimulator:
 
     @property
     def name(self) -> str:
+        """The problem's name."""
         return self.problem.name
-
-    @property
-    def x_size(self) -> int:
-        return self.operator.shape[1]
-
-    @property
-    def y_size(self) -> int:
-        return self.operator.shape[0]
 
     def simulate(self, seed: int, split: str, start: int, stop: int) -> tuple[Floats, Floats]:
         """Samples ``start`` to ``stop - 1`` of a split: fluxes (N, d) and noise-free sensor values (N, n)."""

@@ -33,6 +33,7 @@ class MinMax:
 
     @property
     def span(self) -> float:
+        """Length of the interval."""
         return self.high - self.low
 
     def normalise(self, values: Floats) -> Floats:

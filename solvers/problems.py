@@ -38,7 +38,7 @@ class Geometry:
 
     @property
     def edges(self) -> Floats:
-        """x of the segments' ends, shape (segments + 1,)."""
+        """X of the segments' ends, shape (segments + 1,)."""
         return np.linspace(0.0, self.flux_length, self.segments + 1)
 
     @property
@@ -63,6 +63,7 @@ class FluxPrior:
 
     @property
     def size(self) -> int:
+        """Number of fluxes."""
         return len(self.centres)
 
     @cached_property

@@ -11,7 +11,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -41,7 +41,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _flush(path: Path) -> None:
@@ -64,7 +65,7 @@ def check_specification(path: Path, found: Mapping[str, Any], expected: Mapping[
     Raises:
         InputError: naming the file, the first key that differs, and both values.
     """
-    found, expected = _plain(found), _plain(expected)
+    found, expected = _flat(found), _flat(expected)
     for name in [*expected, *(name for name in found if name not in expected)]:
         if found.get(name) != expected.get(name):
             raise InputError(
@@ -73,9 +74,15 @@ def check_specification(path: Path, found: Mapping[str, Any], expected: Mapping[
             )
 
 
-def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON gives it back: tuples become lists."""
-    return json.loads(json.dumps(record))
+def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys and values as JSON gives them back, tuples as lists."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = json.loads(json.dumps(value))
+    return flat
 
 
 def provenance() -> dict[str, Any]:

@@ -54,10 +54,12 @@ class Checkpoint:
 
     @property
     def finished(self) -> bool:
+        """Whether all steps are done."""
         return self.step == self.steps
 
     @property
     def cell(self) -> Cell:
+        """The cell that was trained."""
         fields = dict(self.specification["cell"])
         return Cell(**fields | {"hyperparameters": Recipe(**fields["hyperparameters"])})
 

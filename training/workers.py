@@ -28,9 +28,7 @@ Labelled = tuple[str, int, Task]
 _queue: Any = None
 
 
-def run(
-    tasks: Sequence[Labelled], workers: int, description: str, unit: str, say: Callable[[str], None]
-) -> list[Any]:
+def run(tasks: Sequence[Labelled], workers: int, description: str, unit: str, say: Callable[[str], None]) -> list[Any]:
     """Run tasks in ``workers`` processes with one thread each, under one progress bar.
 
     Args:

@@ -1,0 +1,154 @@
+"""The tidy tables, and the same numbers in the paper's shape as Markdown."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from bench.config import Config
+from solvers.errors import InputError
+from solvers.storage import write_text
+
+TABLE2_COLUMNS = (
+    *("recipe", "formulation", "k", "sampler", "alpha", "dataset", "metric", "seed", "score", "floor", "paper"),
+    *("generated", "evaluations", "epochs"),
+)
+FLUX_COLUMNS = (
+    *("problem", "recipe", "formulation", "k", "sampler", "noise", "wall", "segment", "metric"),
+    *("value", "prior", "exact", "alpha", "seed", "measurements", "generated", "evaluations", "epochs"),
+)
+READINGS = {
+    "S1": "Sinkhorn, cost abs(x - x'), to the test samples in the band",
+    "S2": "Sinkhorn, cost (x - x')^2, to the test samples in the band",
+    "W1": "exact W1 to the exact conditional",
+}
+
+Row = dict[str, str]
+
+
+def write_table(path: Path, rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:
+    """Write rows as CSV atomically; absent values stay empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="raise", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def read_table(path: Path) -> list[Row]:
+    """The rows of a tidy table.
+
+    Raises:
+        InputError: if it is missing.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: not found; `fluxbench score` makes it")
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def formulation_label(row: Row) -> str:
+    """VE, or VP of an order."""
+    return f"VP (k = {row['k']})" if row["k"] else "VE"
+
+
+def sampler_label(row: Row) -> str:
+    """ODE, SDE, or an SDE of another alpha than 1."""
+    return row["sampler"] if float(row["alpha"]) in {0.0, 1.0} else f"SDE (alpha = {row['alpha']})"
+
+
+def table2_markdown(config: Config, rows: list[Row]) -> str:
+    """Table 2 in the paper's shape: formulation and sampler down, data sets across; score, (floor), [paper]."""
+    problems, sizes, first = config.densities.problems, config.densities, rows[0]
+    lines = [
+        "## Table 2: conditional density estimation (section 6.1)\n",
+        "Regularised optimal transport distance S1 between generated samples and test samples with |y' - y| < 0.05,",
+        "mean over four y. Each entry: **score** (floor: exact samples scored the same way) [paper].\n",
+        f"| formulation | sampler | {' | '.join(map(str.capitalize, problems))} |",
+        "|---" * (2 + len(problems)) + "|",
+    ]
+    for (name, sampler), group in _grouped([row for row in rows if row["metric"] == "S1"]).items():
+        entries = [_table2_entry([row for row in group if row["dataset"] == problem]) for problem in problems]
+        lines.append(f"| {name} | {sampler} | {' | '.join(entries)} |")
+    lines += [
+        f"\n{_training(config, first)}, {sizes.train_samples:,} samples;",
+        f"{sizes.generated:,} generated for each y (paper: 10,000);",
+        "geometric VE schedule with sigma_max 12, VP with linear beta;",
+        f"{_integrators(config, rows)}.",
+        "Choices of ours where the paper's are lost: the values of y, the ground cost, the number of SDE steps, the",
+        "division of the network's output by sigma.\n",
+        "The same samples by every reading, mean over the entries above:\n",
+        "| reading | score | floor |",
+        "|---|---|---|",
+    ]
+    for metric, meaning in READINGS.items():
+        score, floor = _means([row for row in rows if row["metric"] == metric], "score", "floor")
+        lines.append(f"| {metric}: {meaning} | {score:.4f} | {floor:.4f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _table2_entry(rows: list[Row]) -> str:
+    score, floor = _means(rows, "score", "floor")
+    paper = f" [{float(rows[0]['paper']):.3f}]" if rows[0]["paper"] else ""
+    return f"**{score:.3f}** ({floor:.3f}){paper}"
+
+
+def flux_markdown(config: Config, rows: list[Row]) -> str:
+    """The flux problems' errors and posterior standard deviations, the mean over all segments."""
+    sizes, first = config.flux, rows[0]
+    lines = [
+        "## Boundary flux (section 6.2)\n",
+        "Normalised error abs(posterior mean - truth) / mean flux, and posterior standard deviation (units of flux),",
+        "mean over 30 segments. `exact`: linear-Gaussian posterior on the same measurements; `prior`: none.\n",
+        "| problem | noise | formulation | sampler | error | exact | prior | std | exact | prior |",
+        "|---" * 10 + "|",
+    ]
+    for key, group in _grouped(rows, "problem", "noise").items():
+        entries = []
+        for metric in ("error", "std"):
+            value, exact, prior = _means([row for row in group if row["metric"] == metric], "value", "exact", "prior")
+            entries.append(f"**{value:.3f}** | {exact:.3f} | {prior:.3f}")
+        lines.append(f"| {' | '.join(key)} | {' | '.join(entries)} |")
+    lines += [
+        f"\n{_training(config, first)}, {sizes.train_samples:,} samples;",
+        f"{sizes.measurements:,} test measurements (paper: 1,000) with {sizes.generated:,} posterior samples each",
+        "(paper: 1,000); geometric VE schedule with sigma_max 5, VP with linear beta;",
+        f"{_integrators(config, rows)}.",
+        "Noise is a standard deviation in units of the measurement's range. Choices of ours where the paper's are",
+        "lost: kappa, prior variance, noise levels, sensor positions, the number of SDE steps, the division of the",
+        "network's output by sigma.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _grouped(rows: list[Row], *columns: str) -> dict[tuple[str, ...], list[Row]]:
+    """Rows by the given columns, formulation and sampler, in the order in which they come."""
+    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[*(row[column] for column in columns), formulation_label(row), sampler_label(row)].append(row)
+    return groups
+
+
+def _means(rows: list[Row], *columns: str) -> list[float]:
+    return [fmean(float(row[column]) for row in rows) for column in columns]
+
+
+def _training(config: Config, row: Row) -> str:
+    seeds = ", ".join(map(str, config.training.seeds))
+    return f"Recipe `{row['recipe']}`, {int(row['epochs']):,} epochs (paper: 10,000), training seed(s) {seeds}"
+
+
+def _integrators(config: Config, rows: list[Row]) -> str:
+    """What the samplers are and what they spent."""
+    texts = {
+        "ODE": f"ODE by Runge-Kutta 5(4) at tolerance {config.sampling.ode_tolerance:g}",
+        "SDE": f"SDE by Euler-Maruyama in {config.sampling.sde_steps:,} uniform steps",
+    }
+    parts = []
+    for name in dict.fromkeys(row["sampler"] for row in rows):
+        spent = _means([row for row in rows if row["sampler"] == name], "evaluations")[0]
+        parts.append(f"{texts[name]} ({spent:.0f} network evaluations a sample)")
+    return ", ".join(parts)

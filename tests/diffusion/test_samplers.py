@@ -1,0 +1,144 @@
+"""Both samplers on the exact score of a Gaussian, where mean and variance are known at every step.
+
+An affine score makes Euler-Maruyama affine in its random numbers, so its mean and variance follow without sampling: the
+mean from random numbers that are all zero, the variance as the sum of squared responses to one unit number at a time.
+"""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from diffusion.formulations import Formulation, VarianceExploding, VariancePreserving
+from diffusion.samplers import Normals, Score, euler_maruyama, runge_kutta45
+
+MEAN, STD = 0.7, 0.4
+FORMULATIONS: list[Formulation] = [VarianceExploding(12.0), *(VariancePreserving(k=k) for k in (1.0, 2.0, 4.0))]
+each = pytest.mark.parametrize("process", FORMULATIONS, ids=lambda process: process.name)
+T_MIN = 1e-3
+
+
+def gaussian_score(process: Formulation, mean: float = MEAN, std: float = STD) -> Score:
+    """Score of p_t when p_0 = N(mean, std^2): p_t = N(m mean, m^2 std^2 + sigma^2)."""
+
+    def score(x: Tensor, t: Tensor, rows: Tensor) -> Tensor:
+        m, sigma = process.m(t)[:, None], process.sigma(t)[:, None]
+        return -(x - m * mean) / (m**2 * std**2 + sigma**2)
+
+    return score
+
+
+def moments_at(process: Formulation, t: float, mean: float = MEAN, std: float = STD) -> tuple[float, float]:
+    time = torch.tensor(t, dtype=torch.float64)
+    m, sigma = process.m(time).item(), process.sigma(time).item()
+    return m * mean, math.sqrt(m**2 * std**2 + sigma**2)
+
+
+def generator_normals(shape: tuple[int, int], seed: int = 0, dtype: torch.dtype = torch.float64) -> Normals:
+    generator = torch.Generator().manual_seed(seed)
+    return lambda: torch.randn(shape, generator=generator, dtype=dtype)
+
+
+def euler_maruyama_moments(process: Formulation, alpha: float, steps: int, t_min: float) -> tuple[float, float]:
+    """Mean and standard deviation of the numerical solution, exact to rounding."""
+    rows = steps + 2  # row 0: no noise at all; row i: a one in place of draw i
+    calls = iter(range(rows))
+
+    def unit_impulses() -> Tensor:
+        draw = torch.zeros(rows, 1, dtype=torch.float64)
+        draw[next(calls) + 1] = 1.0
+        return draw
+
+    x = euler_maruyama(gaussian_score(process), process, unit_impulses, alpha, steps, t_min).x[:, 0]
+    return x[0].item(), math.sqrt(((x[1:] - x[0]) ** 2).sum().item())
+
+
+def neglected(process: Formulation) -> float:
+    """Error of the mean because sampling starts from N(0, sigma(1)^2) and not from N(m(1) mean, ...)."""
+    return abs(moments_at(process, 1.0)[0]) * STD / process.terminal_std
+
+
+@each
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0, 2.0])
+def test_euler_maruyama_returns_the_gaussian(process: Formulation, alpha: float) -> None:
+    mean, std = euler_maruyama_moments(process, alpha, 1000, T_MIN)
+    expected_mean, expected_std = moments_at(process, T_MIN)
+    assert mean == pytest.approx(expected_mean, abs=neglected(process) + 0.01)
+    assert std == pytest.approx(expected_std, rel=0.02)
+
+
+@each
+@pytest.mark.parametrize("alpha", [0.0, 1.0, 2.0])
+def test_euler_maruyama_converges_weakly_at_order_one(process: Formulation, alpha: float) -> None:
+    """Halving the step halves the change that the next halving makes, in mean and in standard deviation."""
+    moments = [euler_maruyama_moments(process, alpha, steps, t_min=0.1) for steps in (200, 400, 800)]
+    for coarse, middle, fine in zip(*moments, strict=True):
+        order = math.log2((coarse - middle) / (middle - fine))
+        assert 0.8 < order < 1.3, (order, moments)
+
+
+@each
+def test_runge_kutta_follows_the_exact_flow(process: Formulation) -> None:
+    """The probability-flow ODE of a Gaussian carries x to mean_t + std_t (x_T - mean_T) / std_T."""
+    draws = generator_normals((200, 3))()
+    (end_mean, end_std), (start_mean, start_std) = moments_at(process, T_MIN), moments_at(process, 1.0)
+    exact = end_mean + end_std * (process.terminal_std * draws - start_mean) / start_std
+    for tolerance in (1e-4, 1e-6, 1e-8):
+        found = runge_kutta45(gaussian_score(process), process, lambda: draws, T_MIN, tolerance).x
+        assert (found - exact).abs().max().item() < 100.0 * tolerance
+
+
+@each
+def test_runge_kutta_is_of_order_five(process: Formulation) -> None:
+    """Global error against the number of steps, both set by the tolerance: error ~ evaluations^-5."""
+    draws = generator_normals((50, 1))()
+    t_min = 0.05
+    (end_mean, end_std), (start_mean, start_std) = moments_at(process, t_min), moments_at(process, 1.0)
+    exact = end_mean + end_std * (process.terminal_std * draws - start_mean) / start_std
+
+    def cost_and_error(tolerance: float) -> tuple[float, float]:
+        found = runge_kutta45(gaussian_score(process), process, lambda: draws, t_min, tolerance)
+        return math.log(found.evaluations), math.log((found.x - exact).abs().mean().item())
+
+    (cheap, coarse), (dear, fine) = cost_and_error(1e-9), cost_and_error(1e-12)
+    order = (coarse - fine) / (dear - cheap)
+    assert order > 4.5, order
+
+
+@each
+def test_both_samplers_return_a_gaussian_sample(process: Formulation) -> None:
+    count = 20_000
+    score = gaussian_score(process)
+    expected_mean, expected_std = moments_at(process, T_MIN)
+    ode = runge_kutta45(score, process, generator_normals((count, 1)), T_MIN)
+    sde = euler_maruyama(score, process, generator_normals((count, 1), seed=1), 1.0, 1000, T_MIN)
+    for x in (ode.x, sde.x):
+        assert x.mean().item() == pytest.approx(expected_mean, abs=neglected(process) + 5.0 * STD / math.sqrt(count))
+        assert x.std().item() == pytest.approx(expected_std, rel=0.03)
+    assert sde.evaluations == 1000.0
+
+
+def test_rows_do_not_depend_on_the_batch() -> None:
+    process = VariancePreserving(k=2.0)
+    draws = generator_normals((50, 2))()
+    score = gaussian_score(process)
+    whole = runge_kutta45(score, process, lambda: draws, T_MIN)
+    sizes = (1, 20, 29)
+    parts = [runge_kutta45(score, process, lambda some=some: some, T_MIN) for some in draws.split(sizes)]  # type: ignore[misc]
+    # To rounding: vector and scalar exponentials differ in the last bit.
+    torch.testing.assert_close(torch.cat([part.x for part in parts]), whole.x, rtol=1e-11, atol=1e-13)
+    spent = sum(size * part.evaluations for size, part in zip(sizes, parts, strict=True))
+    assert whole.evaluations == pytest.approx(spent / sum(sizes), rel=1e-12)
+
+
+def test_a_negative_alpha_is_refused() -> None:
+    process = VariancePreserving()
+    with pytest.raises(ValueError, match=r"alpha must not be negative, found -0\.5"):
+        euler_maruyama(gaussian_score(process), process, generator_normals((1, 1)), -0.5, 10, T_MIN)
+
+
+def test_a_broken_score_is_reported() -> None:
+    process = VariancePreserving()
+    with pytest.raises(RuntimeError, match="left the finite numbers"):
+        runge_kutta45(lambda x, t, rows: x * math.nan, process, generator_normals((2, 1)), T_MIN)

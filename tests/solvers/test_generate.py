@@ -1,0 +1,207 @@
+"""Data sets under real MPI: rank-independent, restartable after kill -9, and guarded against what users get wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from bench.stages import _launcher
+from solvers import datasets
+from solvers.errors import InputError
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def command(out: Path, ranks: int = 1, problem: str = "linear", train: int = 2500, test: int = 300) -> list[str]:
+    sizes = ["--train", str(train), "--test", str(test)]
+    return [*_launcher(ranks), "-m", "solvers.generate", "--problem", problem, *sizes, "--out", str(out)]
+
+
+def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments, **options),  # type: ignore[arg-type]
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    dataset = datasets.read(path)
+    found = {
+        f"{name}/{part}": getattr(getattr(dataset, name), part) for name in ("train", "test") for part in ("x", "y")
+    }
+    return found | ({} if dataset.operator is None else {"operator": dataset.operator})
+
+
+def assert_same_bits(one: Path, other: Path) -> None:
+    first, second = arrays(one), arrays(other)
+    assert first.keys() == second.keys()
+    for name, values in first.items():
+        assert values.tobytes() == second[name].tobytes(), name
+
+
+@pytest.mark.parametrize("problem", ["linear", "spiral"])
+def test_one_rank_and_several_write_the_same_bits(problem: str, tmp_path: Path) -> None:
+    for ranks in (1, 2, 3):
+        done = run(tmp_path / f"{ranks}.h5", ranks, problem)
+        assert done.returncode == 0, done.stderr
+    assert_same_bits(tmp_path / "1.h5", tmp_path / "2.h5")
+    assert_same_bits(tmp_path / "1.h5", tmp_path / "3.h5")
+    assert not list(tmp_path.glob("*.shards"))
+
+
+def test_a_data_set_is_what_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "linear.h5"
+    assert run(path).returncode == 0
+    dataset = datasets.read(path)
+    assert dataset.operator is not None
+    np.testing.assert_allclose(dataset.train.y, dataset.train.x @ dataset.operator.T, rtol=1e-12)
+    assert dataset.train.x.shape == (2500, 30)
+    assert dataset.test.y.shape == (300, 30)
+    assert dataset.units == {"x": "flux", "y": "concentration"}
+    assert dataset.specification["definition"]["kappa"] == 0.016
+    assert {"commit", "host", "versions", "seconds", "ranks"} <= dataset.provenance.keys()
+    assert not np.isin(dataset.test.x, dataset.train.x[dataset.train.x > 0.0]).any()  # streams of their own
+
+
+def test_a_larger_data_set_begins_with_the_smaller_one(tmp_path: Path) -> None:
+    run(tmp_path / "small.h5", train=700)
+    run(tmp_path / "large.h5", train=1900)
+    small, large = datasets.read(tmp_path / "small.h5"), datasets.read(tmp_path / "large.h5")
+    assert small.train.y.tobytes() == large.train.y[:700].tobytes()
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_restart_after_kill_9(ranks: int, tmp_path: Path) -> None:
+    """Kill everything when the first shard appears; the same command finishes with the bits of a quiet run."""
+    size = {"problem": "spiral", "train": 60_000}
+    shards = tmp_path / "killed.h5.shards"
+    shards.mkdir()
+    watcher = (
+        "import ctypes, os, struct, sys\n"  # inotify: an event, not a poll
+        "libc = ctypes.CDLL(None)\n"
+        "fd = libc.inotify_init()\n"
+        "libc.inotify_add_watch(fd, sys.argv[1].encode(), 0x80)\n"  # IN_MOVED_TO: a shard got its final name
+        "print('ready', flush=True)\n"
+        "os.read(fd, 4096)\n"
+        "print('seen', flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", watcher, str(shards)], stdout=subprocess.PIPE, text=True) as eye:
+        assert eye.stdout is not None
+        assert eye.stdout.readline() == "ready\n"
+        job = subprocess.Popen(command(tmp_path / "killed.h5", ranks, **size), cwd=REPOSITORY, start_new_session=True)  # type: ignore[arg-type]
+        assert eye.stdout.readline() == "seen\n"
+        os.killpg(job.pid, signal.SIGKILL)
+        job.wait()
+    assert not (tmp_path / "killed.h5").exists()
+    assert list(shards.iterdir())
+    done = run(tmp_path / "killed.h5", ranks, **size)
+    assert done.returncode == 0, done.stderr
+    assert run(tmp_path / "quiet.h5", **size).returncode == 0
+    assert_same_bits(tmp_path / "killed.h5", tmp_path / "quiet.h5")
+
+
+def test_a_damaged_shard_is_made_again(tmp_path: Path) -> None:
+    run(tmp_path / "quiet.h5")
+    shards = tmp_path / "hurt.h5.shards"
+    shards.mkdir()
+    (shards / "train-00000000.h5").write_bytes(b"\x89HDF\r\n\x1a\n cut short")
+    assert run(tmp_path / "hurt.h5").returncode == 0
+    assert_same_bits(tmp_path / "quiet.h5", tmp_path / "hurt.h5")
+
+
+def test_a_finished_data_set_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "linear.h5"
+    run(path)
+    before = path.stat().st_mtime_ns
+    again = run(path, 2)
+    assert "there already" in again.stdout
+    assert path.stat().st_mtime_ns == before
+
+
+def error_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("fluxbench: error: ")]
+    return line
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_another_specification_is_refused(ranks: int, tmp_path: Path) -> None:
+    path = tmp_path / "linear.h5"
+    run(path)
+    line = error_line(run(path, ranks, train=2600))
+    assert f"{path}: made with train = 2500, but 2600 is asked for" in line
+
+
+def test_more_ranks_than_shards_are_refused(tmp_path: Path) -> None:
+    line = error_line(run(tmp_path / "linear.h5", 3, train=10, test=10))
+    assert "--ranks: expected at most 2" in line
+
+
+def test_unknown_problems_and_empty_sizes_are_refused(tmp_path: Path) -> None:
+    assert "expected one of tanh, bimodal, spiral, linear, found 'heat'" in error_line(
+        run(tmp_path / "x.h5", problem="heat")
+    )
+    assert "--train: expected at least one sample, found 0" in error_line(run(tmp_path / "x.h5", train=0))
+
+
+def test_an_unwritable_directory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    line = error_line(run(tmp_path / "file" / "linear.h5", 2))
+    assert "cannot be written" in line
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.h5"
+    rng = np.random.default_rng(0)
+    splits = [datasets.Split(rng.normal(size=(20, 3)), rng.normal(size=(20, 2))) for _ in range(2)]
+    specification = {"problem": "test", "seed": 0}
+    datasets.write(path, datasets.Dataset(specification, {}, *splits, None, {"x": "1", "y": "1"}))
+    return path
+
+
+def test_truncated_files_are_named(good: Path) -> None:
+    content = good.read_bytes()
+    good.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"good.h5: expected an HDF5 file, found a damaged or foreign one"):
+        datasets.read(good)
+
+
+def test_a_flipped_bit_is_found_by_the_checksum(good: Path) -> None:
+    with h5py.File(good) as file:
+        offset = file["train/x"].id.get_chunk_info(0).byte_offset
+    content = bytearray(good.read_bytes())
+    content[offset + 5] ^= 1
+    good.write_bytes(content)
+    with pytest.raises(InputError, match=r"good.h5: array train/x is missing or damaged"):
+        datasets.read(good)
+
+
+def test_nan_wrong_shapes_and_old_schemas_are_named(good: Path) -> None:
+    with h5py.File(good, "a") as file:
+        file.attrs["version"] = 0
+    with pytest.raises(
+        InputError, match=r"expected schema fluxbench.dataset version 1, found fluxbench.dataset version 0"
+    ):
+        datasets.read(good)
+    with h5py.File(good, "a") as file:
+        file.attrs["version"] = 1
+        file["test/y"][3, 1] = np.nan
+    with pytest.raises(InputError, match=r"expected finite numbers in test/y, found NaN or infinity"):
+        datasets.read(good)
+    with h5py.File(good, "a") as file:
+        del file["test/y"]
+        file["test/y"] = np.zeros((19, 2))
+    with pytest.raises(InputError, match=r"expected as many rows in test/x as in test/y, found shapes"):
+        datasets.read(good)
+    with pytest.raises(InputError, match=r"nowhere.h5: not found"):
+        datasets.read(good.with_name("nowhere.h5"))

@@ -1,0 +1,156 @@
+"""Training learns a known score, and a killed run ends with the bits of a quiet one."""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion.formulations import formulation
+from solvers import datasets
+from solvers.datasets import Dataset, Split
+from solvers.errors import InputError
+from training import checkpoints, workers
+from training.cells import Cell
+from training.recipes import Recipe
+from training.trainer import checkpoint_path, total_steps, train
+
+REPOSITORY = Path(__file__).parents[2]
+STD = 0.5
+RECIPE = Recipe(2, 64, 1e-3, 500, 300, sigma_max=5.0, t_min=1e-3)
+CELL = Cell("gaussian", "vp-k2", 0.0, "test", 0, RECIPE)
+SHORT = replace(CELL, hyperparameters=replace(RECIPE, epochs=600, hidden_layers=1, width=16))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """x = y + 0.5 z with y ~ N(0, 1): p(x | y) is Gaussian and its score is known."""
+    path = tmp_path_factory.mktemp("data") / "gaussian.h5"
+    rng = np.random.default_rng(0)
+
+    def split(size: int) -> Split:
+        y = rng.normal(size=(size, 1))
+        return Split(y + STD * rng.normal(size=(size, 1)), y)
+
+    specification = {"problem": "gaussian", "seed": 0}
+    datasets.write(path, Dataset(specification, {}, split(5000), split(100), None, {"x": "1", "y": "1"}))
+    return path
+
+
+@pytest.mark.parametrize("name", ["ve", "vp-k1", "vp-k2", "vp-k4"])
+def test_training_on_a_gaussian_recovers_its_score(name: str, data: Path, tmp_path: Path) -> None:
+    cell = replace(CELL, formulation=name)
+    train(cell, data, tmp_path, "cpu")
+    network = checkpoints.load(checkpoint_path(tmp_path, cell)).network(torch.device("cpu"))
+    process = formulation(name, RECIPE.sigma_max)
+    generator = torch.Generator().manual_seed(1)
+    y = torch.randn(4000, 1, generator=generator)
+    t = torch.rand(4000, generator=generator, dtype=torch.float64) * 0.9 + 0.1
+    m, sigma = process.m(t)[:, None], process.sigma(t)[:, None]
+    std = torch.sqrt(m**2 * STD**2 + sigma**2)
+    z = torch.randn(4000, 1, generator=generator, dtype=torch.float64)
+    x = (m * y + std * z).float()
+    exact = -z / std
+    error = (network(x, y, t).double() - exact) * sigma
+    untrained = exact * sigma  # the error of a score that is zero
+    assert error.square().mean().sqrt() < 0.1 * untrained.square().mean().sqrt()
+
+
+def test_a_killed_run_ends_with_the_same_bits(data: Path, tmp_path: Path) -> None:
+    """kill -9 at three places; every restart goes on from the checkpoint, none from the start."""
+    train(SHORT, data, tmp_path / "quiet", "cpu")
+    program = (
+        "import sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from tests.training.test_trainer import SHORT\n"
+        "from pathlib import Path\n"
+        "from training.trainer import train\n"
+        "train(SHORT, Path(sys.argv[2]), Path(sys.argv[3]), 'cpu', lambda steps: print(steps, flush=True))\n"
+    )
+    command = [sys.executable, "-c", program, str(REPOSITORY), str(data), str(tmp_path / "killed")]
+    resumed_from = []
+    for kill_after in (700, 1500, 1000):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as job:
+            assert job.stdout is not None
+            done = 0
+            for line in job.stdout:
+                resumed_from += [int(line)] if done == 0 else []
+                done += int(line)
+                if done - resumed_from[-1] >= kill_after:
+                    break
+            job.send_signal(signal.SIGKILL)
+    assert resumed_from == [10, 500, 2000]  # steps of the first epoch, then what the checkpoints held
+    train(SHORT, data, tmp_path / "killed", "cpu")
+
+    quiet, killed = (checkpoints.load(checkpoint_path(tmp_path / name, SHORT)) for name in ("quiet", "killed"))
+    assert quiet.finished
+    assert killed.finished
+    for name, weights in quiet.model.items():
+        assert torch.equal(weights, killed.model[name]), name
+    for key, state in quiet.optimizer["state"].items():
+        assert all(torch.equal(state[name], killed.optimizer["state"][key][name]) for name in state)
+    assert torch.equal(quiet.generator, killed.generator)
+
+    def ticks(name: str) -> list[tuple[int, float]]:
+        lines = checkpoint_path(tmp_path / name, SHORT).with_suffix(".jsonl").read_text().splitlines()
+        return [(tick["step"], tick["loss"]) for tick in map(json.loads, lines)]
+
+    assert ticks("killed") == ticks("quiet")
+    assert [step for step, _ in ticks("quiet")] == list(range(500, 6001, 500))
+
+
+def test_a_finished_cell_is_not_trained_again(data: Path, tmp_path: Path) -> None:
+    train(SHORT, data, tmp_path, "cpu")
+    before = checkpoint_path(tmp_path, SHORT).stat().st_mtime_ns
+    reported: list[int] = []
+    train(SHORT, data, tmp_path, "cpu", reported.append)
+    assert reported == [total_steps(SHORT, 5000)]
+    assert checkpoint_path(tmp_path, SHORT).stat().st_mtime_ns == before
+
+
+def test_another_configuration_is_refused(data: Path, tmp_path: Path) -> None:
+    train(SHORT, data, tmp_path, "cpu")
+    other = replace(SHORT, hyperparameters=replace(SHORT.hyperparameters, width=32))
+    with pytest.raises(InputError, match=r"cell.hyperparameters.width = 16, but 32 is asked for"):
+        train(other, data, tmp_path, "cpu")
+
+
+def test_damaged_and_foreign_checkpoints_are_named(data: Path, tmp_path: Path) -> None:
+    path = checkpoint_path(tmp_path, SHORT)
+    train(SHORT, data, tmp_path, "cpu")
+    content = path.read_bytes()
+    for bad in (content[: len(content) // 2], b"not a checkpoint", b""):
+        path.write_bytes(bad)
+        with pytest.raises(InputError, match=r"expected a checkpoint, found a damaged or foreign file"):
+            train(SHORT, data, tmp_path, "cpu")
+    torch.save({"schema": "other", "version": 3}, path)
+    with pytest.raises(InputError, match=r"expected fluxbench.checkpoint version 1, found other version 3"):
+        train(SHORT, data, tmp_path, "cpu")
+
+
+def test_too_little_data_is_refused(data: Path, tmp_path: Path) -> None:
+    greedy = replace(SHORT, hyperparameters=replace(SHORT.hyperparameters, batch_size=6000))
+    with pytest.raises(InputError, match=r"expected at least a batch of 6000 samples, found 5000"):
+        train(greedy, data, tmp_path, "cpu")
+
+
+def test_divergence_is_reported_and_leaves_the_last_good_checkpoint(data: Path, tmp_path: Path) -> None:
+    wild = replace(SHORT, hyperparameters=replace(SHORT.hyperparameters, learning_rate=1e30))
+    with pytest.raises(InputError, match=r"training diverged before step 500: the loss is"):
+        train(wild, data, tmp_path, "cpu")
+    assert not checkpoint_path(tmp_path, wild).exists()
+
+
+def test_a_failing_task_does_not_stop_the_others(data: Path, tmp_path: Path) -> None:
+    from functools import partial
+
+    cells = [replace(SHORT, hyperparameters=replace(SHORT.hyperparameters, batch_size=6000, epochs=1)), SHORT]
+    tasks: list[workers.Labelled] = [(cell.name, 1, partial(train, cell, data, tmp_path, "cpu")) for cell in cells]
+    with pytest.raises(InputError, match=r"expected at least a batch of 6000 samples"):
+        workers.run(tasks, 1, "train", "step", lambda line: None)
+    assert checkpoints.load(checkpoint_path(tmp_path, SHORT)).finished
