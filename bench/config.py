@@ -71,7 +71,7 @@ class FluxProblems(Section):
     """Boundary-flux inverse problems (sections 6.2, 6.3)."""
 
     problems: Annotated[list[Flux], Unique] = list(FLUX_PROBLEMS)
-    noise: Annotated[list[NotNegative], Unique, NotEmpty] = [0.0, 0.01, 0.03, 0.1, 0.3]
+    noise: Annotated[list[NotNegative], NotEmpty, Unique] = [0.0, 0.01, 0.03, 0.1, 0.3]
     """Standard deviations in units of the normalised measurement (choice)."""
     train_samples: Count = 9_000
     test_samples: Count = 1_000
@@ -94,14 +94,14 @@ class Training(Section):
     """Which networks are trained, and how."""
 
     recipe: Annotated[str, _known("recipe", tuple(RECIPES))] = "paper"
-    formulations: Annotated[list[Formulation], Unique, NotEmpty] = ["ve", "vp-k2"]
-    seeds: Annotated[list[int], Unique, NotEmpty] = [0]
+    formulations: Annotated[list[Formulation], NotEmpty, Unique] = ["ve", "vp-k2"]
+    seeds: Annotated[list[int], NotEmpty, Unique] = [0]
 
 
 class Sampling(Section):
     """How trained networks are sampled."""
 
-    alphas: Annotated[list[NotNegative], Unique, NotEmpty] = [0.0, 1.0]
+    alphas: Annotated[list[NotNegative], NotEmpty, Unique] = [0.0, 1.0]
     """0 is the probability-flow ODE, 1 the reverse SDE of Song et al.; any number above 0 an SDE between or beyond."""
     ode_tolerance: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-5
     sde_steps: Count = 1_000

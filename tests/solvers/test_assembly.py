@@ -107,7 +107,7 @@ def test_mass_is_conserved() -> None:
     through_left = fem.assemble_scalar(fem.form(LINEAR.kappa * u.dx(0) * ds(2)))
     supplied = flux.sum() * LINEAR.geometry.flux_length / LINEAR.geometry.segments
     assert outflow + through_left == pytest.approx(supplied, rel=1e-3)  # the flux at the inlet's corners is rough
-    assert abs(through_left) < 0.05 * supplied
+    assert abs(through_left) < 0.1 * supplied
 
 
 def test_production_mesh_is_converged_at_the_sensors() -> None:

@@ -24,7 +24,8 @@ REPOSITORY = Path(__file__).parents[2]
 STD = 0.5
 RECIPE = Recipe(2, 64, 1e-3, 500, 300, sigma_max=5.0, t_min=1e-3)
 CELL = Cell("gaussian", "vp-k2", 0.0, "test", 0, RECIPE)
-SHORT = replace(CELL, hyperparameters=replace(RECIPE, epochs=600, hidden_layers=1, width=16))
+SHORT = replace(CELL, hyperparameters=replace(RECIPE, epochs=300, hidden_layers=1, width=16))
+TINY = replace(SHORT, hyperparameters=replace(SHORT.hyperparameters, epochs=20))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_a_killed_run_ends_with_the_same_bits(data: Path, tmp_path: Path) -> Non
     )
     command = [sys.executable, "-c", program, str(REPOSITORY), str(data), str(tmp_path / "killed")]
     resumed_from = []
-    for kill_after in (700, 1500, 1000):
+    for kill_after in (700, 1200, 700):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as job:
             assert job.stdout is not None
             done = 0
@@ -84,7 +85,7 @@ def test_a_killed_run_ends_with_the_same_bits(data: Path, tmp_path: Path) -> Non
                 if done - resumed_from[-1] >= kill_after:
                     break
             job.send_signal(signal.SIGKILL)
-    assert resumed_from == [10, 500, 2000]  # steps of the first epoch, then what the checkpoints held
+    assert resumed_from == [10, 500, 1500]  # steps of the first epoch, then what the checkpoints held
     train(SHORT, data, tmp_path / "killed", "cpu")
 
     quiet, killed = (checkpoints.load(checkpoint_path(tmp_path / name, SHORT)) for name in ("quiet", "killed"))
@@ -101,47 +102,47 @@ def test_a_killed_run_ends_with_the_same_bits(data: Path, tmp_path: Path) -> Non
         return [(tick["step"], tick["loss"]) for tick in map(json.loads, lines)]
 
     assert ticks("killed") == ticks("quiet")
-    assert [step for step, _ in ticks("quiet")] == list(range(500, 6001, 500))
+    assert [step for step, _ in ticks("quiet")] == list(range(500, 3001, 500))
 
 
 def test_a_finished_cell_is_not_trained_again(data: Path, tmp_path: Path) -> None:
-    train(SHORT, data, tmp_path, "cpu")
-    before = checkpoint_path(tmp_path, SHORT).stat().st_mtime_ns
+    train(TINY, data, tmp_path, "cpu")
+    before = checkpoint_path(tmp_path, TINY).stat().st_mtime_ns
     reported: list[int] = []
-    train(SHORT, data, tmp_path, "cpu", reported.append)
-    assert reported == [total_steps(SHORT, 5000)]
-    assert checkpoint_path(tmp_path, SHORT).stat().st_mtime_ns == before
+    train(TINY, data, tmp_path, "cpu", reported.append)
+    assert reported == [total_steps(TINY, 5000)]
+    assert checkpoint_path(tmp_path, TINY).stat().st_mtime_ns == before
 
 
 def test_another_configuration_is_refused(data: Path, tmp_path: Path) -> None:
-    train(SHORT, data, tmp_path, "cpu")
-    other = replace(SHORT, hyperparameters=replace(SHORT.hyperparameters, width=32))
+    train(TINY, data, tmp_path, "cpu")
+    other = replace(TINY, hyperparameters=replace(TINY.hyperparameters, width=32))
     with pytest.raises(InputError, match=r"cell.hyperparameters.width = 16, but 32 is asked for"):
         train(other, data, tmp_path, "cpu")
 
 
 def test_damaged_and_foreign_checkpoints_are_named(data: Path, tmp_path: Path) -> None:
-    path = checkpoint_path(tmp_path, SHORT)
-    train(SHORT, data, tmp_path, "cpu")
+    path = checkpoint_path(tmp_path, TINY)
+    train(TINY, data, tmp_path, "cpu")
     content = path.read_bytes()
     for bad in (content[: len(content) // 2], b"not a checkpoint", b""):
         path.write_bytes(bad)
         with pytest.raises(InputError, match=r"expected a checkpoint, found a damaged or foreign file"):
-            train(SHORT, data, tmp_path, "cpu")
+            train(TINY, data, tmp_path, "cpu")
     torch.save({"schema": "other", "version": 3}, path)
     with pytest.raises(InputError, match=r"expected fluxbench.checkpoint version 1, found other version 3"):
-        train(SHORT, data, tmp_path, "cpu")
+        train(TINY, data, tmp_path, "cpu")
 
 
 def test_too_little_data_is_refused(data: Path, tmp_path: Path) -> None:
-    greedy = replace(SHORT, hyperparameters=replace(SHORT.hyperparameters, batch_size=6000))
+    greedy = replace(TINY, hyperparameters=replace(TINY.hyperparameters, batch_size=6000))
     with pytest.raises(InputError, match=r"expected at least a batch of 6000 samples, found 5000"):
         train(greedy, data, tmp_path, "cpu")
 
 
 def test_divergence_is_reported_and_leaves_the_last_good_checkpoint(data: Path, tmp_path: Path) -> None:
-    wild = replace(SHORT, hyperparameters=replace(SHORT.hyperparameters, learning_rate=1e30))
-    with pytest.raises(InputError, match=r"training diverged before step 500: the loss is"):
+    wild = replace(TINY, hyperparameters=replace(TINY.hyperparameters, learning_rate=1e30))
+    with pytest.raises(InputError, match=r"training diverged before step 200: the loss is"):
         train(wild, data, tmp_path, "cpu")
     assert not checkpoint_path(tmp_path, wild).exists()
 
@@ -149,8 +150,8 @@ def test_divergence_is_reported_and_leaves_the_last_good_checkpoint(data: Path, 
 def test_a_failing_task_does_not_stop_the_others(data: Path, tmp_path: Path) -> None:
     from functools import partial
 
-    cells = [replace(SHORT, hyperparameters=replace(SHORT.hyperparameters, batch_size=6000, epochs=1)), SHORT]
+    cells = [replace(TINY, hyperparameters=replace(TINY.hyperparameters, batch_size=6000, epochs=1)), TINY]
     tasks: list[workers.Labelled] = [(cell.name, 1, partial(train, cell, data, tmp_path, "cpu")) for cell in cells]
     with pytest.raises(InputError, match=r"expected at least a batch of 6000 samples"):
         workers.run(tasks, 1, "train", "step", lambda line: None)
-    assert checkpoints.load(checkpoint_path(tmp_path, SHORT)).finished
+    assert checkpoints.load(checkpoint_path(tmp_path, TINY)).finished

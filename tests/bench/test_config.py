@@ -1,0 +1,77 @@
+"""Configurations: profiles load, changes apply, and every mistake is one line with the key's full name."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import config
+from solvers.errors import InputError
+
+
+@pytest.mark.parametrize("name", config.profiles())
+def test_profiles_are_valid(name: str) -> None:
+    assert config.load(name).name == name
+
+
+def test_quick_is_the_product_of_its_settings() -> None:
+    cells = config.load("quick").cells()
+    assert len(cells) == 3 * 2 + 1 * 2 * 2
+    assert len({cell.name for cell in cells}) == len(cells)
+
+
+def test_changes_apply() -> None:
+    changed = config.load(
+        "quick", ["flux.noise=[0.0, 0.5]", "name=mine", "training.formulations=['vp-k1']", "workers=3"]
+    )
+    assert changed.flux.noise == [0.0, 0.5]
+    assert changed.runs == Path("runs/mine")
+    assert changed.training.formulations == ["vp-k1"]
+    assert changed.worker_count == 3
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\n[flux]\nnoise = [0.2]\n')
+    assert config.load(str(path)).flux.noise == [0.2]
+    path.write_text("name = ")
+    with pytest.raises(InputError, match=r"mine.toml: expected TOML"):
+        config.load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("flux.nois=1", "flux.nois: unknown key"),
+        ("fluxes.noise=1", "fluxes: unknown key"),
+        ("seed=abc", "seed: expected integer, found 'abc'"),
+        ("densities.epochs=1.5", "densities.epochs: expected integer, found 1.5"),
+        ("densities.epochs=0", "densities.epochs: expected greater than or equal to 1, found 0"),
+        ("flux.noise=[0.1, -1]", "flux.noise[1]: expected greater than or equal to 0, found -1"),
+        ("flux.noise=[nan]", "flux.noise[0]: expected a finite number, found nan"),
+        ("flux.noise=[]", "flux.noise: expected list should have at least 1 item"),
+        ("flux.noise=[0.1, 0.1]", "flux.noise: expected each value once, found [0.1, 0.1]"),
+        ("flux.measurements=5000", "flux: expected measurements of at most test_samples = 1000, found 5000"),
+        ("flux=3", "flux: expected a table, found 3"),
+        ("sampling.alphas=[-0.5]", "sampling.alphas[0]: expected greater than or equal to 0, found -0.5"),
+        ("training.formulations=['vp-k0']", "training.formulations[0]: expected k must be positive"),
+        ("training.recipe=best", "training.recipe: expected a recipe, one of paper, found 'best'"),
+        (
+            "densities.problems=['heat']",
+            "densities.problems[0]: expected a joint density, one of tanh, bimodal, spiral",
+        ),
+        ("device=tpu", "device: expected 'auto', 'cpu' or 'cuda', found 'tpu'"),
+        ("name=a/b", "name: expected string should match pattern"),
+        ("seed.x=1", "--set seed.x: seed is a value, not a table"),
+        ("seed", "--set: expected key=value, found 'seed'"),
+    ],
+)
+def test_mistakes_are_named(change: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        config.load("quick", [change])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_profiles_are_named() -> None:
+    with pytest.raises(InputError, match=r"--profile: expected one of paper, quick or a TOML file, found 'fast'"):
+        config.load("fast")

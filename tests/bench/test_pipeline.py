@@ -1,0 +1,212 @@
+"""The whole pipeline through the command line, small: it runs, resumes, reproduces itself and refuses bad input."""
+
+import csv
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from bench import draw, samples, stages
+from bench.cli import main
+from bench.config import Config, load
+from bench.samples import Integrator
+from solvers.errors import InputError
+from training import checkpoints
+from training.trainer import checkpoint_path
+
+SMALL = [
+    "name=small",
+    "densities.problems=['tanh']",
+    "densities.test_samples=20000",
+    "densities.epochs=150",
+    "densities.generated=1000",
+    "flux.noise=[0.1]",
+    "flux.train_samples=3000",
+    "flux.test_samples=60",
+    "flux.measurements=40",
+    "flux.generated=40",
+    "flux.epochs=150",
+    "training.formulations=['vp-k2']",
+    "sampling.sde_steps=100",
+]
+
+
+def options(root: Path, *changes: str) -> list[str]:
+    return [text for change in (*SMALL, f"root={root}", *changes) for text in ("--set", change)]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory in which the small run has been made."""
+    path = tmp_path_factory.mktemp("run")
+    assert main(["run", *options(path)]) == 0
+    return path
+
+
+@pytest.fixture
+def config(root: Path) -> Config:
+    return load("quick", options(root)[1::2])
+
+
+def table(root: Path, name: str) -> list[dict[str, str]]:
+    with (root / "results" / "small" / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in folder.rglob("*.*")
+        if p.is_file()
+    }
+
+
+def test_scores_lie_between_the_floor_and_nonsense(root: Path) -> None:
+    rows = table(root, "table2.csv")
+    assert {row["metric"] for row in rows} == {"S1", "S2", "W1"}
+    assert {row["sampler"] for row in rows} == {"ODE", "SDE"}
+    for row in rows:
+        assert 0.5 * float(row["floor"]) < float(row["score"]) < 0.3  # p(x | y) has standard deviation 0.3
+        assert (row["paper"] != "") == (row["metric"] == "S1")
+
+
+def test_flux_errors_are_below_the_priors_and_not_below_the_exact_posteriors(root: Path) -> None:
+    rows = [row for row in table(root, "flux.csv") if row["metric"] == "error"]
+    assert len(rows) == 2 * 30
+    for sampler in ("ODE", "SDE"):
+        those = [row for row in rows if row["sampler"] == sampler]
+        value, prior, exact = (np.mean([float(row[name]) for row in those]) for name in ("value", "prior", "exact"))
+        assert 0.95 * exact < value < 0.85 * prior
+    assert {(row["wall"], int(row["segment"])) for row in rows} == {
+        (w, s) for w in ("lower", "upper") for s in range(1, 16)
+    }
+
+
+def test_reports_and_figures_are_there(root: Path) -> None:
+    results = root / "results" / "small"
+    text = (results / "report.md").read_text()
+    for name in ("histograms_vp-k2", "cases_linear_vp-k2", "error_linear", "std_linear"):
+        assert f"figures/{name}.png" in text
+        assert (results / "figures" / f"{name}.png").stat().st_size > 10_000
+    assert "floor" in text
+    assert "150 epochs (paper: 10,000)" in text
+
+
+def test_a_second_run_remakes_nothing_and_lost_files_come_back_the_same(root: Path) -> None:
+    before = digests(root / "runs")
+    times = {path: path.stat().st_mtime_ns for path in (root / "runs").rglob("*.h5")}
+    lost = next((root / "runs" / "small" / "samples").glob("linear*alpha-1.h5"))
+    kept = samples.read(lost).x
+    lost.unlink()
+    assert main(["run", *options(root)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in times if path != lost} == {
+        p: t for p, t in times.items() if p != lost
+    }
+    assert digests(root / "runs").keys() == before.keys()
+    np.testing.assert_array_equal(samples.read(lost).x, kept)
+
+
+def test_every_measurement_has_a_stream_of_its_own(config: Config) -> None:
+    """The samples of the first measurements do not depend on what is sampled beside them."""
+    cell = config.cells()[-1]
+    checkpoint = checkpoints.load(checkpoint_path(stages.cells_folder(config), cell))
+    y = samples.read(samples.sample_path(stages.samples_folder(config), cell, 1.0)).y
+    for integrator in (Integrator(0.0, 1e-5, 1), Integrator(0.5, 1e-5, 20)):
+        all_of_them, _ = draw.draw(checkpoint, y, 5, integrator, 0, torch.device("cpu"))
+        some, _ = draw.draw(checkpoint, y[:3], 5, integrator, 0, torch.device("cpu"))
+        np.testing.assert_allclose(some, all_of_them[:3], atol=1e-3)
+
+
+def test_bad_measurements_are_refused(config: Config) -> None:
+    cell = config.cells()[-1]
+    checkpoint = checkpoints.load(checkpoint_path(stages.cells_folder(config), cell))
+    by = Integrator(0.0, 1e-5, 1)
+    with pytest.raises(
+        InputError, match=r"measurement: expected 30 values in each row, found an array of shape \(2, 29\)"
+    ):
+        draw.draw(checkpoint, np.zeros((2, 29)), 5, by, 0, torch.device("cpu"))
+    y = np.zeros((3, 30))
+    y[1, 4] = np.nan
+    with pytest.raises(InputError, match="measurement 1: expected finite numbers, found NaN"):
+        draw.draw(checkpoint, y, 5, by, 0, torch.device("cpu"))
+
+
+def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that a failing command prints."""
+    capsys.readouterr()
+    assert main(list(arguments)) == 2
+    captured = capsys.readouterr().err.splitlines()
+    (line,) = [text for text in captured if "error: " in text]
+    assert "Traceback" not in "".join(captured)
+    return line
+
+
+def test_other_configurations_of_the_same_name_are_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = failing(capsys, "train", *options(root, "flux.epochs=151"))
+    assert "cell.hyperparameters.epochs = 150, but 151 is asked for" in line
+    line = failing(capsys, "sample", *options(root, "sampling.sde_steps=101"))
+    assert "integrator.steps = 100, but 101 is asked for" in line
+
+
+def test_stages_out_of_order_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "tanh.h5: not found" in failing(capsys, "train", *options(tmp_path))
+    assert "not found" in failing(capsys, "report", *options(tmp_path))
+
+
+def test_truncated_samples_are_named(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "runs"
+    subprocess.run(["cp", "-r", str(root / "runs"), str(copy)], check=True)
+    path = next((copy / "small" / "samples").glob("tanh*alpha-0.h5"))
+    path.write_bytes(path.read_bytes()[:1000])
+    line = failing(capsys, "score", *options(tmp_path))
+    assert f"{path.name}: expected an HDF5 file, found a damaged or foreign one" in line
+
+
+def test_nan_in_samples_is_named(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    subprocess.run(["cp", "-r", str(root / "runs"), str(tmp_path / "runs")], check=True)
+    path = next((tmp_path / "runs" / "small" / "samples").glob("tanh*alpha-0.h5"))
+    with h5py.File(path, "a") as file:
+        file["x"][0, 0, 0] = np.nan
+    assert "expected finite numbers in x, found NaN or infinity" in failing(capsys, "score", *options(tmp_path))
+
+
+def test_a_gpu_that_is_not_there_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    assert "device: expected a GPU" in failing(capsys, "train", *options(root, "device=cuda"))
+
+
+@pytest.mark.parametrize("command", ["solve", "train", "sample", "score", "report", "run", "info"])
+def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help"])
+    assert exit_.value.code == 0
+    text = capsys.readouterr().out
+    assert "example:\n  fluxbench " in text
+
+
+def test_info_names_every_library(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    text = capsys.readouterr().out
+    for name in ("MPI", "PETSc", "DOLFINx", "torch", "GPU", "commit"):
+        assert name in text
+
+
+@pytest.mark.parametrize(
+    ("imports", "absent"),
+    [
+        ("training.trainer, bench.draw, bench.stages, bench.cli", ("dolfinx", "mpi4py", "petsc4py", "ufl")),
+        ("solvers.generate, bench.stages, bench.cli", ("torch", "matplotlib", "ot")),
+    ],
+)
+def test_nodes_need_only_their_own_libraries(imports: str, absent: tuple[str, ...]) -> None:
+    """A GPU node trains and samples without FEniCS; a solver node solves without torch."""
+    program = f"import sys\nfor name in {absent!r}: sys.modules[name] = None\nimport {imports}\n"
+    program += "from bench.config import load\nload('quick')\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
