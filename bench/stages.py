@@ -14,8 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from bench.config import Config
-from bench.samples import Integrator
+from bench.samples import Integrator, sample_path
+from solvers import datasets
 from solvers.errors import InputError
+from solvers.storage import check_specification
 from training import workers
 from training.cells import Cell
 
@@ -28,6 +30,23 @@ def say(line: str) -> None:
 def data_path(config: Config, problem: str) -> Path:
     """Where a problem's data set lies."""
     return config.runs / "data" / f"{problem}.h5"
+
+
+def solved(config: Config, problem: str) -> Path:
+    """A problem's data set, which must have been made with this configuration.
+
+    Raises:
+        InputError: if it is missing, damaged or made otherwise.
+    """
+    path, sizes = data_path(config, problem), config.sizes(problem)
+    expected = datasets.expected_specification(problem, sizes.train_samples, sizes.test_samples, config.seed)
+    check_specification(path, datasets.specification(path), expected)
+    return path
+
+
+def _must_exist(path: Path, stage: str) -> None:
+    if not path.exists():
+        raise InputError(f"{path}: not found; `fluxbench {stage}` makes it")
 
 
 def cells_folder(config: Config) -> Path:
@@ -90,9 +109,10 @@ def train(config: Config) -> None:
     from training.trainer import train as train_cell
 
     device = _device(config)
+    data = {problem: solved(config, problem) for problem in config.problems}
     tasks = []
     for cell in config.cells():
-        task = partial(train_cell, cell, data_path(config, cell.problem), cells_folder(config), device)
+        task = partial(train_cell, cell, data[cell.problem], cells_folder(config), device)
         tasks.append((cell.name, total_steps(cell, config.sizes(cell.problem).train_samples), task))
     workers.run(tasks, config.worker_count, "train", "step", say)
 
@@ -104,13 +124,16 @@ def sample(config: Config) -> None:
         InputError: if a checkpoint is missing or unfinished, or a sample file is another configuration's.
     """
     from bench.draw import sample as sample_cell
+    from training.trainer import checkpoint_path
 
     device = _device(config)
+    data = {problem: solved(config, problem) for problem in config.problems}
     tasks = []
     for cell, integrator in sampled(config):
+        _must_exist(checkpoint_path(cells_folder(config), cell), "train")
         generated, count = config.sizes(cell.problem).generated, config.measurements(cell.problem)
         folders = (cells_folder(config), samples_folder(config))
-        where = (data_path(config, cell.problem), folders)
+        where = (data[cell.problem], folders)
         task = partial(sample_cell, cell, *where, integrator, count, generated, config.seed, device)
         tasks.append((f"{cell.name} {integrator.label}", count * generated, task))
     workers.run(tasks, config.worker_count, "sample", "sample", say)
@@ -135,12 +158,14 @@ def score(config: Config) -> None:
     from bench import tables
 
     pairs, densities, folder = sampled(config), config.densities, scores_folder(config)
+    data = {problem: solved(config, problem) for problem in config.problems}
     tasks: list[workers.Labelled] = []
     for problem in densities.problems:
-        task = partial(scores.score_floor, problem, data_path(config, problem), folder, densities.generated)
+        task = partial(scores.score_floor, problem, data[problem], folder, densities.generated)
         tasks.append((f"{problem} floor", 1, task))
     for cell, integrator in pairs:
-        where = (data_path(config, cell.problem), (samples_folder(config), folder))
+        _must_exist(sample_path(samples_folder(config), cell, integrator.alpha), "sample")
+        where = (data[cell.problem], (samples_folder(config), folder))
         tasks.append((f"{cell.name} {integrator.label}", 1, partial(scores.score, cell, *where, integrator)))
     workers.run(tasks, config.worker_count, "score", "set", say)
 

@@ -28,39 +28,11 @@ from dolfinx.fem import petsc
 from numpy.typing import NDArray
 from petsc4py import PETSc
 
+from solvers.discretisation import PRODUCTION, Discretisation
 from solvers.errors import InputError
 from solvers.problems import FluxProblem
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Discretisation:
-    """A mesh of quadrilaterals aligned with the problem, and the degree of the polynomials on it.
-
-    Attributes:
-        degree: polynomial degree p; nodes are Gauss-Lobatto-Legendre points.
-        tail: cells along x beyond the last flux segment.
-        wall_layers: distances from a wall of the mesh lines between it and the sensor rows; the solution is rough where
-            segments meet.
-        refinement: every interval between mesh lines is cut into this many.
-    """
-
-    degree: int = 6
-    tail: int = 2
-    wall_layers: tuple[float, ...] = (0.25,)
-    refinement: int = 1
-
-    def lines(self, problem: FluxProblem) -> tuple[Floats, Floats]:
-        """Coordinates of the mesh lines along x and y."""
-        geometry = problem.geometry
-        x = np.concatenate([geometry.edges, np.linspace(geometry.flux_length, geometry.length, self.tail + 1)[1:]])
-        layers = [*self.wall_layers, *(geometry.height - a for a in self.wall_layers)]
-        y = np.unique([0.0, geometry.height, *layers, *problem.sensor_rows])
-        return _refine(x, self.refinement), _refine(y, self.refinement)
-
-
-PRODUCTION = Discretisation()
 
 
 @dataclass(frozen=True)
@@ -217,8 +189,3 @@ def compiled(form: Any) -> fem.Form:
         finally:
             shutil.rmtree(building, ignore_errors=True)
     return fem.form(form, jit_options={"cache_dir": final})
-
-
-def _refine(lines: Floats, pieces: int) -> Floats:
-    knots = np.arange(len(lines), dtype=np.float64)
-    return np.interp(np.linspace(0.0, knots[-1], pieces * (len(lines) - 1) + 1), knots, lines)

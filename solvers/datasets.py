@@ -13,7 +13,7 @@ stored: they are applied to y from per-sample random streams (see :mod:`solvers.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.densities import DENSITIES
+from solvers.discretisation import PRODUCTION
 from solvers.errors import InputError
+from solvers.problems import FLUX_PROBLEMS
 from solvers.storage import atomic_path, provenance
 
 SCHEMA = "fluxbench.dataset"
@@ -103,7 +106,7 @@ def open_checked(path: Path, schema: str, version: int) -> h5py.File:
         InputError: if the file is absent, damaged, or of another schema or version.
     """
     if not path.exists():
-        raise InputError(f"{path}: not found; an earlier stage makes it (fluxbench run makes everything)")
+        raise InputError(f"{path}: not found; the stage before this one makes it, `fluxbench run` makes everything")
     try:
         file = h5py.File(path, "r")
     except OSError as error:
@@ -128,6 +131,24 @@ def read_array(file: h5py.File, name: str) -> NDArray[Any]:
     if not np.isfinite(values).all():
         raise InputError(f"{file.filename}: expected finite numbers in {name}, found NaN or infinity")
     return values
+
+
+def expected_specification(problem: str, train: int, test: int, seed: int) -> dict[str, Any]:
+    """Everything that determines a data set's content.
+
+    Raises:
+        InputError: if there is no such problem, or a size is not positive.
+    """
+    for name, size in (("train", train), ("test", test)):
+        if size < 1:
+            raise InputError(f"--{name}: expected at least one sample, found {size}")
+    wanted: dict[str, Any] = {"problem": problem, "train": train, "test": test, "seed": seed}
+    if problem in FLUX_PROBLEMS:
+        wanted |= {"definition": asdict(FLUX_PROBLEMS[problem]), "discretisation": asdict(PRODUCTION)}
+    elif problem not in DENSITIES:
+        known = ", ".join([*DENSITIES, *FLUX_PROBLEMS])
+        raise InputError(f"--problem: expected one of {known}, found {problem!r}")
+    return wanted
 
 
 def specification(path: Path) -> dict[str, Any]:

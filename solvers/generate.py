@@ -13,7 +13,6 @@ import json
 import shutil
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +27,6 @@ from solvers import datasets
 from solvers.datasets import Dataset, Split
 from solvers.densities import DENSITIES
 from solvers.errors import InputError
-from solvers.linear import LinearSimulator, sensor_operator
 from solvers.problems import FLUX_PROBLEMS
 from solvers.storage import atomic_path, check_specification, provenance
 
@@ -59,26 +57,6 @@ class Simulator(Protocol):
         ...
 
 
-def data_specification(problem: str, train: int, test: int, seed: int) -> dict[str, Any]:
-    """Everything that determines a data set's content.
-
-    Raises:
-        InputError: if there is no such problem, or a size is not positive.
-    """
-    for name, size in (("train", train), ("test", test)):
-        if size < 1:
-            raise InputError(f"--{name}: expected at least one sample, found {size}")
-    specification: dict[str, Any] = {"problem": problem, "train": train, "test": test, "seed": seed}
-    if problem in FLUX_PROBLEMS:
-        from solvers.assembly import PRODUCTION  # noqa: PLC0415 - the densities need no dolfinx
-
-        specification |= {"definition": asdict(FLUX_PROBLEMS[problem]), "discretisation": asdict(PRODUCTION)}
-    elif problem not in DENSITIES:
-        known = ", ".join([*DENSITIES, *FLUX_PROBLEMS])
-        raise InputError(f"--problem: expected one of {known}, found {problem!r}")
-    return specification
-
-
 def blocks(train: int, test: int) -> list[Block]:
     """The shards of a data set, cut at multiples of ``SHARD_SAMPLES``."""
     return [
@@ -107,6 +85,9 @@ def generate(specification: dict[str, Any], path: Path, comm: MPI.Comm, progress
     operator: Floats | None = None
     simulator: Simulator
     if problem in FLUX_PROBLEMS:
+        # On every rank, since PETSc starts up collectively; and not for the densities, which need none of it.
+        from solvers.linear import LinearSimulator, sensor_operator  # noqa: PLC0415
+
         # One rank solves and all use its operator: hosts of another make cannot make the last bit differ.
         operator = _on_root(comm, lambda: sensor_operator(FLUX_PROBLEMS[problem]))
         simulator = LinearSimulator(FLUX_PROBLEMS[problem], operator)
@@ -201,7 +182,9 @@ def main() -> int:
     arguments = parser.parse_args()
     comm = MPI.COMM_WORLD
     try:
-        specification = data_specification(arguments.problem, arguments.train, arguments.test, arguments.seed)
+        specification = datasets.expected_specification(
+            arguments.problem, arguments.train, arguments.test, arguments.seed
+        )
         began = time.perf_counter()
         made = generate(specification, arguments.out, comm, arguments.progress)
     except InputError as error:

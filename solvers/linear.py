@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers import assembly
 from solvers.problems import FluxProblem
 
 Floats = NDArray[np.float64]
@@ -42,7 +43,5 @@ class LinearSimulator:
 
 def sensor_operator(problem: FluxProblem) -> Floats:
     """Sensor operator G = P A^-1 F of a linear problem on the production mesh, shape (n, d)."""
-    from solvers import assembly  # noqa: PLC0415 - dolfinx and MPI load only where something is solved
-
     system = assembly.assemble(problem)
     return system.sensing @ assembly.solve(system.stiffness, system.load)

@@ -155,7 +155,12 @@ def test_other_configurations_of_the_same_name_are_refused(root: Path, capsys: p
 
 def test_stages_out_of_order_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "tanh.h5: not found" in failing(capsys, "train", *options(tmp_path))
-    assert "not found" in failing(capsys, "report", *options(tmp_path))
+    assert "table2.csv: not found; `fluxbench score` makes it" in failing(capsys, "report", *options(tmp_path))
+    assert main(["solve", *options(tmp_path)]) == 0
+    assert "seed-0.pt: not found; `fluxbench train` makes it" in failing(capsys, "sample", *options(tmp_path))
+    assert "alpha-0.h5: not found; `fluxbench sample` makes it" in failing(capsys, "score", *options(tmp_path))
+    line = failing(capsys, "train", *options(tmp_path, "flux.train_samples=2000"))
+    assert "linear.h5: made with train = 3000, but 2000 is asked for" in line
 
 
 def test_truncated_samples_are_named(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from dolfinx import fem
 from dolfinx.fem import petsc
 
 from solvers import assembly
-from solvers.assembly import Discretisation
+from solvers.discretisation import PRODUCTION, Discretisation
 from solvers.errors import InputError
 from solvers.linear import sensor_operator
 from solvers.problems import LINEAR
@@ -27,7 +27,7 @@ def solution(flux: np.ndarray, discretisation: Discretisation) -> tuple[assembly
 def test_operator_agrees_with_fresh_solves_of_the_whole_problem() -> None:
     """A user's script: flux as a function of x on the walls, LinearProblem, values by Function.eval."""
     operator = sensor_operator(LINEAR)
-    space = assembly.function_space(LINEAR, assembly.PRODUCTION)
+    space = assembly.function_space(LINEAR, PRODUCTION)
     domain = space.mesh
     u, v = ufl.TrialFunction(space), ufl.TestFunction(space)
     x = ufl.SpatialCoordinate(domain)
