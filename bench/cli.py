@@ -9,15 +9,16 @@ from collections.abc import Callable, Sequence
 from bench import stages
 from bench.config import Config, load, profiles
 from solvers.errors import InputError
+from solvers.storage import exclusive
 
 STAGES = {
     "solve": (
         "solve the forward problems under MPI; writes runs/<name>/data/*.h5",
-        "fluxbench solve --ranks 4 --set flux.train_samples=36000",
+        "fluxbench solve --ranks 4 --set name=large --set flux.train_samples=36000",
     ),
     "train": (
         "train a score network for every formulation and noise level; writes runs/<name>/cells",
-        'fluxbench train --set "flux.noise=[0.0, 0.1]" --set flux.epochs=50',
+        'fluxbench train --set name=mine --set "flux.noise=[0.0, 0.1]" --set flux.epochs=50  (after solve)',
     ),
     "sample": (
         "draw posterior samples from every network; writes runs/<name>/samples",
@@ -69,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
             default=[],
             dest="changes",
             metavar="KEY=VALUE",
-            help="change a key of the profile; may be repeated. Keys are those of bench/profiles/paper.toml",
+            help="change a key of the profile; may be repeated. bench/profiles/paper.toml shows every key",
         )
         if name in ("solve", "run"):
             command.add_argument("--ranks", type=int, help="MPI ranks that solve; the same as --set ranks=N")
@@ -90,8 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             changes.append(f"ranks={options.ranks}")
         config = load(options.profile, changes)
         names = list(stages.ALL) if options.command == "run" else [options.command]
-        for name in names:
-            _timed(name, stages.ALL[name], config)
+        with exclusive(config.runs):
+            for name in names:
+                _timed(name, stages.ALL[name], config)
     except InputError as error:
         print(f"fluxbench: error: {error}", file=sys.stderr)
         return 2

@@ -31,12 +31,12 @@ def _is_formulation(name: str) -> str:
         from diffusion.formulations import formulation  # noqa: PLC0415
     except ImportError:  # a solver node without torch trains nothing
         return name
-    formulation(name, sigma_max=2.0)
-    return name
+    return formulation(name, sigma_max=2.0).name
 
 
 def _is_unique(values: list[Any]) -> list[Any]:
-    if len(set(values)) < len(values):
+    # Numbers name files by their first six digits.
+    if len({f"{value:g}" if isinstance(value, float) else value for value in values}) < len(values):
         raise ValueError("expected each value once")
     return values
 
@@ -44,6 +44,8 @@ def _is_unique(values: list[Any]) -> list[Any]:
 Unique = AfterValidator(_is_unique)
 NotEmpty = Field(min_length=1)
 Count = Annotated[int, Field(ge=1)]
+AtLeastTwo = Annotated[int, Field(ge=2)]
+"""A standard deviation needs two samples."""
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Density = Annotated[str, _known("joint density", tuple(DENSITIES))]
 Flux = Annotated[str, _known("flux problem", tuple(FLUX_PROBLEMS))]
@@ -63,7 +65,7 @@ class Densities(Section):
     train_samples: Count = 10_000
     test_samples: Count = 100_000
     epochs: Count | None = None
-    generated: Count = 10_000
+    generated: AtLeastTwo = 10_000
     """Generated samples for each value of y."""
 
 
@@ -78,7 +80,7 @@ class FluxProblems(Section):
     epochs: Count | None = None
     measurements: Count = 1_000
     """Test measurements whose posterior is sampled."""
-    generated: Count = 1_000
+    generated: AtLeastTwo = 1_000
     """Posterior samples for each of them."""
 
     @model_validator(mode="after")
@@ -129,6 +131,12 @@ class Config(Section):
     flux: FluxProblems = FluxProblems()
     training: Training = Training()
     sampling: Sampling = Sampling()
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
+        if not self.problems:
+            raise ValueError("expected at least one problem in densities.problems or flux.problems")
+        return self
 
     @property
     def runs(self) -> Path:
@@ -181,7 +189,7 @@ def load(profile: str, changes: Sequence[str] = ()) -> Config:
     Raises:
         InputError: naming the key, what was found and what was expected.
     """
-    path = Path(profile) if profile.endswith(".toml") else PROFILES / f"{profile}.toml"
+    path = Path(profile) if profile.endswith(".toml") else PROFILES / f"{Path(profile).name}.toml"
     if not path.is_file():
         raise InputError(f"--profile: expected one of {', '.join(profiles())} or a TOML file, found {profile!r}")
     try:
@@ -193,7 +201,7 @@ def load(profile: str, changes: Sequence[str] = ()) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise InputError("; ".join(_explain(each) for each in error.errors())) from error
+        raise InputError("; ".join(dict.fromkeys(_explain(each) for each in error.errors()))) from error
 
 
 def _apply(values: dict[str, Any], change: str) -> None:
@@ -230,5 +238,5 @@ def _explain(error: Any) -> str:
     if not message.startswith(("expected", "no ")):
         message = f"expected {message[0].lower()}{message[1:]}"
     if isinstance(error["input"], dict):  # a check of several keys names what it found itself
-        return f"{key}: {message}"
+        return f"{key}: {message}" if key else message
     return f"{key}: {message}, found {error['input']!r}"

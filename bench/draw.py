@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench import samples
-from bench.samples import Integrator, PosteriorSamples, sample_path
+from bench.samples import Integrator, PosteriorSamples, sample_specification
 from diffusion.networks import ScoreNetwork
 from diffusion.samplers import Samples, euler_maruyama, runge_kutta45
 from solvers import datasets, streams
-from solvers.datasets import Dataset
 from solvers.densities import DENSITIES
 from solvers.errors import InputError
 from solvers.measurements import MeasurementOperator
@@ -22,28 +21,16 @@ from solvers.storage import check_specification
 from training import checkpoints
 from training.cells import Cell
 from training.checkpoints import Checkpoint
-from training.trainer import checkpoint_path
 
 ROWS = {"cpu": 10_000, "cuda": 1_000_000}
 """Rows integrated at once, by device: enough to keep it busy, little enough memory."""
 
 
-def measurements(cell: Cell, dataset: Dataset, count: int) -> NDArray[np.float64]:
-    """The normalised measurements on which a cell is sampled, shape (M, n).
-
-    For a joint density these are its four values of y; for a flux problem the first ``count`` of the test split.
-    """
-    if cell.problem in DENSITIES:
-        return np.array(DENSITIES[cell.problem].y_values)[:, None]
-    if count > len(dataset.test.x):
-        raise InputError(f"flux.measurements: expected at most the {len(dataset.test.x)} test samples, found {count}")
-    return MeasurementOperator.of(dataset, cell.noise).measure(dataset.test, "test").y[:count]
-
-
 def sample(
     cell: Cell,
     data_path: Path,
-    directories: tuple[Path, Path],
+    checkpoint_path: Path,
+    path: Path,
     integrator: Integrator,
     count: int,
     generated: int,
@@ -51,14 +38,17 @@ def sample(
     device: str,
     progress: Callable[[int], None] = lambda samples: None,
 ) -> None:
-    """Sample one cell and write the file, or do nothing if it is there.
+    """Sample one cell and write the file ``path``, or do nothing if it is there.
+
+    A joint density is sampled at its own values of y, a flux problem at the first measurements of its test split.
 
     Args:
         cell: whose network.
         data_path: the data set that it was trained on.
-        directories: where checkpoints lie, and where samples go.
+        checkpoint_path: its trained network.
+        path: the sample file.
         integrator: how to integrate.
-        count: number of test measurements.
+        count: number of measurements.
         generated: number of samples for each.
         seed: of the samples' random numbers.
         device: ``"cpu"`` or ``"cuda"``.
@@ -68,25 +58,24 @@ def sample(
         InputError: if an input is missing or damaged, or the file that is there was made otherwise.
     """
     dataset = datasets.read(data_path)
-    checkpoint = checkpoints.load(checkpoint_path(directories[0], cell), cell.specification(dataset.specification))
-    if not checkpoint.finished:
-        raise InputError(
-            f"{cell.name}: expected {checkpoint.steps} training steps, found {checkpoint.step}; train first"
-        )
-    y = measurements(cell, dataset, count)
-    specification = checkpoint.specification | {
-        "integrator": integrator.specification(),
-        "measurements": len(y),
-        "generated": generated,
-        "sampling_seed": seed,
-    }
-    path = sample_path(directories[1], cell, integrator.alpha)
+    specification = sample_specification(cell, dataset.specification, integrator, count, generated, seed)
     if path.exists():
         check_specification(path, samples.specification(path), specification)
-        progress(len(y) * generated)
+        progress(count * generated)
         return
+    checkpoint = checkpoints.load(checkpoint_path, cell.specification(dataset.specification))
+    if not checkpoint.finished:
+        found = f"{checkpoint.step} of {checkpoint.steps} steps"
+        raise InputError(f"{checkpoint_path}: expected a trained network, found one after {found}; `fluxbench train`")
+    if cell.problem in DENSITIES:
+        y = np.array(DENSITIES[cell.problem].y_values)[:, None]
+    else:
+        y = MeasurementOperator.of(dataset, cell.noise).measure(dataset.test, "test").y[:count]
     began = time.perf_counter()
-    x, evaluations = draw(checkpoint, y, generated, integrator, seed, torch.device(device), progress)
+    try:
+        x, evaluations = draw(checkpoint, y, generated, integrator, seed, torch.device(device), progress)
+    except RuntimeError as error:
+        raise InputError(f"{cell.name}: {error}") from error
     samples.write(path, PosteriorSamples(specification, x, y, evaluations, time.perf_counter() - began))
 
 

@@ -6,18 +6,18 @@ from typing import Any
 import matplotlib
 import numpy as np
 
+from bench import layout
 from bench import samples as sample_files
-from bench import stages
 from bench.config import Config
 from bench.references import linear_gaussian
-from bench.samples import Integrator, sample_path
+from bench.samples import Integrator
 from bench.score import EXACT_DRAWS, band
-from bench.tables import formulation_label, read_table
+from bench.tables import Row, formulation_label, sampler_label
 from solvers import datasets
 from solvers.densities import DENSITIES
 from solvers.measurements import MeasurementOperator
 from solvers.problems import FLUX_PROBLEMS
-from solvers.storage import atomic_path
+from solvers.storage import atomic_path, check_specification
 from training.cells import Cell
 
 matplotlib.use("Agg")
@@ -30,11 +30,18 @@ NOISE_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY)
 CASES = 3
 
 
-def draw_all(config: Config) -> list[Path]:
-    """Draw every figure of a run and return their paths, in the report's order."""
+def draw_all(config: Config, flux: list[Row]) -> list[Path]:
+    """Draw every figure of a run and return their paths, in the report's order.
+
+    Args:
+        config: the run.
+        flux: the rows of ``flux.csv``.
+    """
     folder = config.results / "figures"
+    for old in folder.glob("*.png"):  # of formulations that are no longer in the run
+        old.unlink()
     pictures = []
-    sampled = stages.sampled(config)
+    sampled = layout.sampled(config)
     seed = config.training.seeds[0]
     for name in config.training.formulations:
         pairs = [(cell, by) for cell, by in sampled if cell.formulation == name and cell.seed == seed]
@@ -52,7 +59,8 @@ def draw_all(config: Config) -> list[Path]:
             pictures.append(_save(folder / f"cases_{problem}_{name}.png", cases(config, cell, by)))
     for problem in config.flux.problems:
         pictures += [
-            _save(folder / f"{metric}_{problem}.png", segments(config, problem, metric)) for metric in ("error", "std")
+            _save(folder / f"{metric}_{problem}.png", segments(config, flux, problem, metric))
+            for metric in ("error", "std")
         ]
     return pictures
 
@@ -66,7 +74,9 @@ def _save(path: Path, figure: Figure) -> Path:
 
 
 def _samples(config: Config, cell: Cell, by: Integrator) -> sample_files.PosteriorSamples:
-    return sample_files.read(sample_path(stages.samples_folder(config), cell, by.alpha))
+    path = layout.sample_path(config, cell, by)
+    check_specification(path, sample_files.specification(path), layout.expected_samples(config, cell, by))
+    return sample_files.read(path)
 
 
 def histograms(config: Config, shown: list[tuple[Cell, Integrator]]) -> Figure:
@@ -77,7 +87,7 @@ def histograms(config: Config, shown: list[tuple[Cell, Integrator]]) -> Figure:
     )
     for row, (cell, by) in zip(axes, shown, strict=True):
         density = DENSITIES[cell.problem]
-        dataset = datasets.read(stages.data_path(config, cell.problem))
+        dataset = datasets.read(layout.solved(config, cell.problem))
         generated = _samples(config, cell, by).x
         for j, (axis, y) in enumerate(zip(row, density.y_values, strict=True)):
             reference = band(dataset, y)
@@ -104,7 +114,7 @@ def histograms(config: Config, shown: list[tuple[Cell, Integrator]]) -> Figure:
 def cases(config: Config, cell: Cell, by: Integrator) -> Figure:
     """Three test measurements: true flux, posterior mean and one standard deviation about it (Fig 7)."""
     problem = FLUX_PROBLEMS[cell.problem]
-    dataset = datasets.read(stages.data_path(config, cell.problem))
+    dataset = datasets.read(layout.solved(config, cell.problem))
     operator = MeasurementOperator.of(dataset, cell.noise)
     found = _samples(config, cell, by)
     mean, std = found.x.mean(axis=1), found.x.std(axis=1, ddof=1)
@@ -141,37 +151,51 @@ def cases(config: Config, cell: Cell, by: Integrator) -> Figure:
     return figure
 
 
-def segments(config: Config, problem: str, metric: str) -> Figure:
+def segments(config: Config, flux: list[Row], problem: str, metric: str) -> Figure:
     """Error (Figs 9, 10) or posterior standard deviation (Fig 11) of each segment, by noise level and formulation."""
-    rows = [
-        row for row in read_table(config.results / "flux.csv") if (row["problem"], row["metric"]) == (problem, metric)
-    ]
-    rows = [row for row in rows if row["seed"] == str(config.training.seeds[0])]
-    least = min(float(row["alpha"]) for row in rows)
-    rows = [row for row in rows if float(row["alpha"]) == least]
+    least, seed = min(config.sampling.alphas), config.training.seeds[0]
+    wanted = (problem, metric, least, seed)
+    rows = [row for row in flux if (row["problem"], row["metric"], row["alpha"], row["seed"]) == wanted]
     names = list(dict.fromkeys(formulation_label(row) for row in rows))
-    noises = sorted({float(row["noise"]) for row in rows})
+    noises = sorted({row["noise"] for row in rows})
+    colours = (
+        NOISE_COLOURS
+        if len(noises) <= len(NOISE_COLOURS)
+        else plt.get_cmap("viridis")(np.linspace(0, 0.9, len(noises)))
+    )
     figure, axes = plt.subplots(
-        2, len(names), figsize=(4.6 * len(names), 5.4), squeeze=False, sharex=True, sharey=True, layout="constrained"
+        2,
+        len(names),
+        figsize=(max(4.6 * len(names), 7.0), 5.8),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+        layout="constrained",
     )
     for column, name in zip(axes.T, names, strict=True):
         for axis, wall in zip(column, ("upper", "lower"), strict=True):
             here = [row for row in rows if formulation_label(row) == name and row["wall"] == wall]
-            for colour, noise in zip(NOISE_COLOURS, noises, strict=False):
-                line = [row for row in here if float(row["noise"]) == noise]
+            for colour, noise in zip(colours, noises, strict=False):
+                line = [row for row in here if row["noise"] == noise]
                 _line(axis, line, "value", color=colour, marker="o", ms=3, label=f"model, noise {noise:g}")
                 _line(axis, line, "exact", color=colour, ls="--", lw=1.0, label=f"linear-Gaussian, noise {noise:g}")
-            _line(axis, here[: len(line)], "prior", color="0.5", ls=":", label="prior")
+            _line(axis, [row for row in here if row["noise"] == noises[0]], "prior", color="0.5", ls=":", label="prior")
             axis.set_title(f"{name}, {wall} wall", fontsize=9)
-            axis.set_ylim(bottom=0.0)
         column[-1].set_xlabel("segment, from the inlet")
+    axes[0, 0].set_ylim(bottom=0.0)  # shared by all panels, so only now that all lines are in
     label = {"error": "mean |posterior mean - truth| / mean flux", "std": "mean posterior standard deviation"}[metric]
     figure.supylabel(label, fontsize=9)
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8
     )
+    first = rows[0]
+    figure.suptitle(
+        f"{problem}: {sampler_label(first)}, recipe {first['recipe']}, {first['epochs']:,} epochs, "
+        f"{first['measurements']:,} measurements x {first['generated']:,} samples",
+        fontsize=10,
+    )
     return figure
 
 
-def _line(axis: Any, rows: list[dict[str, str]], column: str, **style: Any) -> None:
-    axis.plot([int(row["segment"]) for row in rows], [float(row[column]) for row in rows], **style)
+def _line(axis: Any, rows: list[Row], column: str, **style: Any) -> None:
+    axis.plot([row["segment"] for row in rows], [row[column] for row in rows], **style)

@@ -1,10 +1,11 @@
-"""The report of a run: tables and figures on one page of Markdown, and where they come from."""
+"""What a person reads of a run: tables and figures on one page of Markdown, and where they come from."""
 
 import json
 
-from bench import figures
+from bench import figures, layout, tables
+from bench import score as scores
 from bench.config import Config
-from bench.tables import flux_markdown, read_table, table2_markdown
+from bench.tables import Row
 from solvers.storage import provenance, write_text
 
 
@@ -15,20 +16,48 @@ def write_report(config: Config) -> str:
         The tables, as they stand in the report.
 
     Raises:
-        InputError: if a table or a sample file is missing.
+        InputError: if a score or a sample file is missing or made otherwise.
     """
-    parts = []
-    if config.densities.problems:
-        parts.append(table2_markdown(config, read_table(config.results / "table2.csv")))
-    if config.flux.problems:
-        parts.append(flux_markdown(config, read_table(config.results / "flux.csv")))
-    tables = "\n".join(parts)
-    pictures = "\n".join(f"![{path.stem}](figures/{path.name})\n" for path in figures.draw_all(config))
     made = provenance()
+    table2, flux = _rows(config)
+    parts = []
+    if table2:
+        parts.append(tables.table2_markdown(config, table2))
+    if flux:
+        parts.append(tables.flux_markdown(config, flux))
+    text = "\n".join(parts)
+    pictures = "\n".join(f"![{path.stem}](figures/{path.name})\n" for path in figures.draw_all(config, flux))
     head = (
-        f"# fluxbench: `{config.name}`\n\nCommit {made['commit'] or 'unknown'}, {made['time']}, seed {config.seed}.\n"
+        f"# fluxbench: `{config.name}`\n\nSeed {config.seed}; commit, versions and configuration: `provenance.json`.\n"
     )
-    write_text(config.results / "report.md", f"{head}\n{tables}\n## Figures\n\n{pictures}")
+    write_text(config.results / "report.md", f"{head}\n{text}\n## Figures\n\n{pictures}")
     record = {"provenance": made, "configuration": config.model_dump(exclude={"root"})}
     write_text(config.results / "provenance.json", json.dumps(record, indent=1) + "\n")
-    return tables
+    return text
+
+
+def write_tables(config: Config) -> None:
+    """Write ``table2.csv`` and ``flux.csv`` from the score files.
+
+    Raises:
+        InputError: if a score file is missing or made otherwise.
+    """
+    table2, flux = _rows(config)
+    if table2:
+        tables.write_table(config.results / "table2.csv", table2, tables.TABLE2_COLUMNS)
+    if flux:
+        tables.write_table(config.results / "flux.csv", flux, tables.FLUX_COLUMNS)
+
+
+def _rows(config: Config) -> tuple[list[Row], list[Row]]:
+    """The rows of Table 2 and of the flux problems."""
+    rows: list[Row] = []
+    for cell, integrator in layout.sampled(config):
+        expected = layout.expected_samples(config, cell, integrator)
+        rows += scores.read_scores(layout.score_path(config, cell, integrator), expected)
+    floors: list[Row] = []
+    for problem in config.densities.problems:
+        data = layout.data_specification(config, problem)
+        expected = scores.floor_specification(data, config.densities.generated)
+        floors += scores.read_rows(layout.floor_path(config, problem), expected)
+    return scores.table2_rows(rows, floors), [row for row in rows if "segment" in row]

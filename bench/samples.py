@@ -4,7 +4,6 @@ HDF5, version 1: attributes as in a data set, `evaluations` and `seconds`; `x` (
 each of M measurements in physical units, `y` (M, n) the normalised measurements.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers import datasets
+from solvers.densities import DENSITIES
 from solvers.storage import atomic_path
 from training.cells import Cell
 
@@ -66,15 +66,32 @@ class PosteriorSamples:
     seconds: float
 
 
-def sample_path(directory: Path, cell: Cell, alpha: float) -> Path:
-    """Where the samples of a cell lie."""
-    return directory / f"{cell.name}_alpha-{alpha:g}.h5"
+def sample_specification(
+    cell: Cell, data: dict[str, Any], integrator: Integrator, count: int, generated: int, seed: int
+) -> dict[str, Any]:
+    """Everything that determines a sample file.
+
+    Args:
+        cell: whose network.
+        data: the data set's specification.
+        integrator: how the reverse process is integrated.
+        count: number of measurements; a joint density is sampled at its own values of y.
+        generated: number of samples for each.
+        seed: of the samples' random numbers.
+    """
+    measurements = list(DENSITIES[cell.problem].y_values) if cell.problem in DENSITIES else count
+    return cell.specification(data) | {
+        "integrator": integrator.specification(),
+        "measurements": measurements,
+        "generated": generated,
+        "sampling_seed": seed,
+    }
 
 
 def specification(path: Path) -> dict[str, Any]:
     """The specification that a sample file carries."""
     with datasets.open_checked(path, SCHEMA, VERSION) as file:
-        return json.loads(file.attrs["specification"])
+        return datasets.record(file, "specification")
 
 
 def read(path: Path) -> PosteriorSamples:
@@ -85,7 +102,7 @@ def read(path: Path) -> PosteriorSamples:
     """
     with datasets.open_checked(path, SCHEMA, VERSION) as file:
         return PosteriorSamples(
-            specification=json.loads(file.attrs["specification"]),
+            specification=datasets.record(file, "specification"),
             x=datasets.read_array(file, "x"),
             y=datasets.read_array(file, "y"),
             evaluations=float(file.attrs["evaluations"]),

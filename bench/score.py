@@ -5,7 +5,7 @@ A row is a dictionary with one number. Rows of the joint densities go to `table2
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from bench import metrics
 from bench import samples as sample_files
 from bench.published import TABLE2
 from bench.references import linear_gaussian
-from bench.samples import Integrator, PosteriorSamples, sample_path
+from bench.samples import PosteriorSamples
 from solvers import datasets
 from solvers.datasets import Dataset
 from solvers.densities import DENSITIES
 from solvers.errors import InputError
 from solvers.measurements import MeasurementOperator
 from solvers.problems import FLUX_PROBLEMS
-from solvers.storage import provenance, write_text
+from solvers.storage import check_specification, provenance, write_text
 from training.cells import Cell
 
 VERSION = 1
@@ -43,46 +43,50 @@ DENSITY_METRICS: dict[str, Callable[[NDArray[Any], NDArray[Any]], float]] = {
 """S1 and S2 compare with the test samples in the band, as the paper does; W1 with the exact conditional."""
 
 
-def score_path(directory: Path, cell: Cell, alpha: float) -> Path:
-    """Where the scores of a set of samples lie."""
-    return directory / f"{cell.name}_alpha-{alpha:g}.json"
-
-
 def score(
     cell: Cell,
     data_path: Path,
-    directories: tuple[Path, Path],
-    integrator: Integrator,
+    sample_path: Path,
+    path: Path,
+    expected: dict[str, Any],
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Score one set of samples, or do nothing if that is done.
+    """Score one set of samples and write the file ``path``, or do nothing if that is done.
 
     Args:
         cell: whose samples.
         data_path: the data set with the truth.
-        directories: where samples lie, and where scores go.
-        integrator: what made the samples.
+        sample_path: the samples.
+        path: where the scores go.
+        expected: the specification that the samples must carry.
         progress: called with 1 at the end.
+
+    Raises:
+        InputError: if the samples are missing, damaged or made otherwise.
     """
-    samples = sample_files.read(sample_path(directories[0], cell, integrator.alpha))
-    path = score_path(directories[1], cell, integrator.alpha)
-    specification = {"version": VERSION, "samples": samples.specification}
-    if not _is_current(path, specification):
+    check_specification(sample_path, sample_files.specification(sample_path), expected)
+    if not _is_current(path, _specification(expected)):
+        samples = sample_files.read(sample_path)
         dataset = datasets.read(data_path)
         rows = _density_rows(dataset, samples) if cell.problem in DENSITIES else _flux_rows(cell, dataset, samples)
+        alpha = expected["integrator"]["alpha"]
         common = {
             "recipe": cell.recipe,
             "formulation": cell.formulation.partition("-")[0],
             "k": cell.formulation.partition("-k")[2],
-            "sampler": integrator.label,
-            "alpha": integrator.alpha,
+            "sampler": "ODE" if alpha == 0.0 else "SDE",
+            "alpha": alpha,
             "seed": cell.seed,
             "generated": samples.x.shape[1],
             "evaluations": round(samples.evaluations, 1),
             "epochs": cell.hyperparameters.epochs,
         }
-        _write_rows(path, specification, [common | row for row in rows])
+        _write_rows(path, _specification(expected), [common | row for row in rows])
     progress(1)
+
+
+def _specification(samples: dict[str, Any]) -> dict[str, Any]:
+    return {"version": VERSION, "samples": samples}
 
 
 def _write_rows(path: Path, specification: dict[str, Any], rows: Rows) -> None:
@@ -99,8 +103,16 @@ def _is_current(path: Path, specification: dict[str, Any]) -> bool:
 
 
 def band(dataset: Dataset, y: float) -> NDArray[np.float64]:
-    """Test samples of x whose measurement lies within ``BAND`` of y: the paper's stand-in for p(x | y)."""
-    return dataset.test.x[np.abs(dataset.test.y[:, 0] - y) < BAND, 0]
+    """Test samples of x whose measurement lies within ``BAND`` of y: the paper's stand-in for p(x | y).
+
+    Raises:
+        InputError: if there is none.
+    """
+    inside = np.abs(dataset.test.y[:, 0] - y) < BAND
+    if not inside.any():
+        problem = dataset.specification["problem"]
+        raise InputError(f"densities.test_samples: expected enough for some of {problem} near y = {y:g}, found none")
+    return dataset.test.x[inside, 0]
 
 
 def _density_rows(dataset: Dataset, samples: PosteriorSamples) -> Rows:
@@ -123,18 +135,12 @@ def _distances(dataset: Dataset, samples: list[NDArray[np.float64]]) -> dict[str
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def floor_path(directory: Path, problem: str) -> Path:
-    """Where the floors of a joint density lie."""
-    return directory / f"{problem}_floor.json"
-
-
 def score_floor(
-    problem: str, data_path: Path, directory: Path, generated: int, progress: Callable[[int], None] = lambda done: None
+    problem: str, data_path: Path, path: Path, generated: int, progress: Callable[[int], None] = lambda done: None
 ) -> None:
     """Score exact samples as generated ones are, the mean over ``FLOOR_DRAWS`` draws: what a perfect sampler gets."""
-    path = floor_path(directory, problem)
     dataset = datasets.read(data_path)
-    specification = {"version": VERSION, "data": dataset.specification, "generated": generated}
+    specification = floor_specification(dataset.specification, generated)
     if not _is_current(path, specification):
         density, seed = DENSITIES[problem], dataset.specification["seed"]
         draws = [
@@ -149,6 +155,12 @@ def score_floor(
         ]
         _write_rows(path, specification, rows)
     progress(1)
+
+
+def floor_specification(data: dict[str, Any], generated: int) -> dict[str, Any]:
+    """What a floor file must carry."""
+    values = list(DENSITIES[data["problem"]].y_values)
+    return {"version": VERSION, "data": data, "y_values": values, "generated": generated}
 
 
 def _flux_rows(cell: Cell, dataset: Dataset, samples: PosteriorSamples) -> Rows:
@@ -189,34 +201,35 @@ def _flux_rows(cell: Cell, dataset: Dataset, samples: PosteriorSamples) -> Rows:
     ]
 
 
-def read_rows(paths: Sequence[Path]) -> Rows:
-    """The rows of several score files.
+def read_rows(path: Path, specification: dict[str, Any]) -> Rows:
+    """The rows of a score file that must carry ``specification``.
 
     Raises:
-        InputError: if a file is missing or damaged.
+        InputError: if the file is missing, damaged or made otherwise.
     """
-    rows: Rows = []
-    for path in paths:
-        try:
-            rows += json.loads(path.read_text(encoding="utf-8"))["rows"]
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{path}: expected a score file; `fluxbench score` makes it") from error
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found, rows = content["specification"], list(content["rows"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: expected a score file; `fluxbench score` makes it") from error
+    check_specification(path, found, specification)
     return rows
+
+
+def read_scores(path: Path, samples: dict[str, Any]) -> Rows:
+    """The rows of a set of samples with this specification, as :func:`read_rows`."""
+    return read_rows(path, _specification(samples))
 
 
 def table2_rows(rows: Rows, floors: Rows) -> Rows:
     """Scores of the joint densities, each beside its floor and the number that the paper printed."""
     floor = {(row["dataset"], row["metric"]): row["floor"] for row in floors}
+
+    def paper(row: dict[str, Any]) -> float | None:
+        return TABLE2.get((formulation_name(row), row["alpha"], row["dataset"])) if row["metric"] == "S1" else None
+
     return [
-        row
-        | {"floor": floor[row["dataset"], row["metric"]]}
-        | {
-            "paper": TABLE2.get((formulation_name(row), row["sampler"], row["dataset"]))
-            if row["metric"] == "S1"
-            else None
-        }
-        for row in rows
-        if "dataset" in row
+        row | {"floor": floor[row["dataset"], row["metric"]], "paper": paper(row)} for row in rows if "dataset" in row
     ]
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import torch
+
 from bench.config import Config
-from solvers.errors import InputError
+from diffusion.formulations import formulation
 from solvers.storage import write_text
+from training.recipes import RECIPES
 
 TABLE2_COLUMNS = (
     *("recipe", "formulation", "k", "sampler", "alpha", "dataset", "metric", "seed", "score", "floor", "paper"),
@@ -26,28 +29,16 @@ READINGS = {
     "W1": "exact W1 to the exact conditional",
 }
 
-Row = dict[str, str]
+Row = dict[str, Any]
 
 
-def write_table(path: Path, rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:
+def write_table(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None:
     """Write rows as CSV atomically; absent values stay empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", extrasaction="raise", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
-
-
-def read_table(path: Path) -> list[Row]:
-    """The rows of a tidy table.
-
-    Raises:
-        InputError: if it is missing.
-    """
-    if not path.exists():
-        raise InputError(f"{path}: not found; `fluxbench score` makes it")
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def formulation_label(row: Row) -> str:
@@ -57,7 +48,7 @@ def formulation_label(row: Row) -> str:
 
 def sampler_label(row: Row) -> str:
     """ODE, SDE, or an SDE of another alpha than 1."""
-    return row["sampler"] if float(row["alpha"]) in {0.0, 1.0} else f"SDE (alpha = {row['alpha']})"
+    return str(row["sampler"]) if row["alpha"] in {0.0, 1.0} else f"SDE (alpha = {row['alpha']:g})"
 
 
 def table2_markdown(config: Config, rows: list[Row]) -> str:
@@ -76,10 +67,11 @@ def table2_markdown(config: Config, rows: list[Row]) -> str:
     lines += [
         f"\n{_training(config, first)}, {sizes.train_samples:,} samples;",
         f"{sizes.generated:,} generated for each y (paper: 10,000);",
-        "geometric VE schedule with sigma_max 12, VP with linear beta;",
+        f"{_schedules(config, 'densities')};",
         f"{_integrators(config, rows)}.",
-        "Choices of ours where the paper's are lost: the values of y, the ground cost, the number of SDE steps, the",
-        "division of the network's output by sigma.\n",
+        "Choices of ours where the paper's are lost: the values of y, the ground cost, the number of SDE steps and",
+        "their uniform spacing, the division of the network's output by sigma; VP starts from N(0, sigma(1)^2), not",
+        "N(0, 1).\n",
         "The same samples by every reading, mean over the entries above:\n",
         "| reading | score | floor |",
         "|---|---|---|",
@@ -92,7 +84,7 @@ def table2_markdown(config: Config, rows: list[Row]) -> str:
 
 def _table2_entry(rows: list[Row]) -> str:
     score, floor = _means(rows, "score", "floor")
-    paper = f" [{float(rows[0]['paper']):.3f}]" if rows[0]["paper"] else ""
+    paper = f" [{rows[0]['paper']:.3f}]" if rows[0]["paper"] else ""
     return f"**{score:.3f}** ({floor:.3f}){paper}"
 
 
@@ -102,8 +94,9 @@ def flux_markdown(config: Config, rows: list[Row]) -> str:
     lines = [
         "## Boundary flux (section 6.2)\n",
         "Normalised error abs(posterior mean - truth) / mean flux, and posterior standard deviation (units of flux),",
-        "mean over 30 segments. `exact`: linear-Gaussian posterior on the same measurements; `prior`: none.\n",
-        "| problem | noise | formulation | sampler | error | exact | prior | std | exact | prior |",
+        "mean over 30 segments, beside those of the linear-Gaussian posterior (exact but for the prior's clipping at",
+        "zero) on the same measurements, and those of the prior, which knows no measurement.\n",
+        "| problem | noise | formulation | sampler | error | lin.-Gauss. | prior | std | lin.-Gauss. | prior |",
         "|---" * 10 + "|",
     ]
     for key, group in _grouped(rows, "problem", "noise").items():
@@ -115,11 +108,12 @@ def flux_markdown(config: Config, rows: list[Row]) -> str:
     lines += [
         f"\n{_training(config, first)}, {sizes.train_samples:,} samples;",
         f"{sizes.measurements:,} test measurements (paper: 1,000) with {sizes.generated:,} posterior samples each",
-        "(paper: 1,000); geometric VE schedule with sigma_max 5, VP with linear beta;",
+        f"(paper: 1,000); {_schedules(config, 'flux')};",
         f"{_integrators(config, rows)}.",
         "Noise is a standard deviation in units of the measurement's range. Choices of ours where the paper's are",
-        "lost: kappa, prior variance, noise levels, sensor positions, the number of SDE steps, the division of the",
-        "network's output by sigma.",
+        "lost: kappa, prior variance, noise levels, sensor positions, one minimum and maximum for all components, the",
+        "number of SDE steps and their uniform spacing, the division of the network's output by sigma; VP starts from",
+        "N(0, sigma(1)^2), not N(0, 1).",
     ]
     return "\n".join(lines) + "\n"
 
@@ -128,17 +122,33 @@ def _grouped(rows: list[Row], *columns: str) -> dict[tuple[str, ...], list[Row]]
     """Rows by the given columns, formulation and sampler, in the order in which they come."""
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[*(row[column] for column in columns), formulation_label(row), sampler_label(row)].append(row)
+        key = (*(str(row[column]) for column in columns), formulation_label(row), sampler_label(row))
+        groups[key].append(row)
     return groups
 
 
 def _means(rows: list[Row], *columns: str) -> list[float]:
-    return [fmean(float(row[column]) for row in rows) for column in columns]
+    return [fmean(row[column] for row in rows) for column in columns]
 
 
 def _training(config: Config, row: Row) -> str:
     seeds = ", ".join(map(str, config.training.seeds))
-    return f"Recipe `{row['recipe']}`, {int(row['epochs']):,} epochs (paper: 10,000), training seed(s) {seeds}"
+    return f"Recipe `{row['recipe']}`, {row['epochs']:,} epochs (paper: 10,000), training seed(s) {seeds}"
+
+
+def _schedules(config: Config, kind: str) -> str:
+    """The forward processes, and the noise that sampling leaves because it stops before t = 0."""
+    recipe = RECIPES[config.training.recipe][kind]
+    left = []
+    for name in config.training.formulations:
+        process = formulation(name, recipe.sigma_max)
+        t = torch.tensor(recipe.t_min, dtype=torch.float64)
+        left.append(f"{name}: {(process.sigma(t) / process.m(t)).item():.2g}")
+    unit = " of x's range" if kind == "flux" else ""
+    return (
+        f"geometric VE schedule with sigma_max {recipe.sigma_max:g}, VP with linear beta; sampling stops at t = "
+        f"{recipe.t_min:g},\nwhich leaves noise of standard deviation sigma/m in x ({', '.join(left)}{unit})"
+    )
 
 
 def _integrators(config: Config, rows: list[Row]) -> str:

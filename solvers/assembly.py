@@ -176,8 +176,11 @@ def compiled(form: Any) -> fem.Form:
     identity = f"{dolfinx.__version__}/{form.signature()}"
     final = root / hashlib.sha256(identity.encode()).hexdigest()[:32]
     if not final.exists():
-        root.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix="building-", dir=root))
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            building = Path(tempfile.mkdtemp(prefix="building-", dir=root))
+        except OSError as error:
+            raise InputError(f"{root}: cannot be written: {error.strerror}; set XDG_CACHE_HOME") from error
         try:
             fem.form(form, jit_options={"cache_dir": building})
             os.rename(building, final)
@@ -185,7 +188,9 @@ def compiled(form: Any) -> fem.Form:
             if not final.exists():  # else another process was quicker
                 raise
         except Exception as error:
-            raise InputError(f"the C compiler failed on a generated kernel ({error}); is `cc` installed?") from error
+            raise InputError(
+                f"the C compiler failed on a generated kernel ({error}); are `cc` and Python.h installed?"
+            ) from error
         finally:
             shutil.rmtree(building, ignore_errors=True)
     return fem.form(form, jit_options={"cache_dir": final})

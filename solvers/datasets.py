@@ -96,7 +96,7 @@ def write_header(
     file.attrs["schema"] = schema
     file.attrs["version"] = version
     file.attrs["specification"] = json.dumps(specification)
-    file.attrs["provenance"] = json.dumps(made or provenance())
+    file.attrs["provenance"] = json.dumps(provenance() if made is None else made)
 
 
 def open_checked(path: Path, schema: str, version: int) -> h5py.File:
@@ -116,6 +116,18 @@ def open_checked(path: Path, schema: str, version: int) -> h5py.File:
         file.close()
         raise InputError(f"{path}: expected schema {schema} version {version}, found {found[0]} version {found[1]}")
     return file
+
+
+def record(file: h5py.File, name: str) -> dict[str, Any]:
+    """The specification or the provenance that an HDF5 file carries.
+
+    Raises:
+        InputError: if it is missing or damaged.
+    """
+    try:
+        return dict(json.loads(file.attrs[name]))
+    except (KeyError, OSError, ValueError, TypeError) as error:
+        raise InputError(f"{file.filename}: its {name} is missing or damaged; remove the file") from error
 
 
 def read_array(file: h5py.File, name: str) -> NDArray[Any]:
@@ -154,7 +166,7 @@ def expected_specification(problem: str, train: int, test: int, seed: int) -> di
 def specification(path: Path) -> dict[str, Any]:
     """The specification that a data set carries."""
     with open_checked(path, SCHEMA, VERSION) as file:
-        return json.loads(file.attrs["specification"])
+        return record(file, "specification")
 
 
 def read(path: Path) -> Dataset:
@@ -172,8 +184,8 @@ def read(path: Path) -> Dataset:
                 found = f"{split.x.shape} and {split.y.shape}"
                 raise InputError(f"{path}: expected as many rows in {name}/x as in {name}/y, found shapes {found}")
         return Dataset(
-            specification=json.loads(file.attrs["specification"]),
-            provenance=json.loads(file.attrs["provenance"]),
+            specification=record(file, "specification"),
+            provenance=record(file, "provenance"),
             train=splits["train"],
             test=splits["test"],
             operator=read_array(file, "operator") if "operator" in file else None,

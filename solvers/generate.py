@@ -9,8 +9,9 @@ file.
 """
 
 import argparse
-import json
+import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -77,10 +78,6 @@ def generate(specification: dict[str, Any], path: Path, comm: MPI.Comm, progress
         return False
     problem, seed = specification["problem"], specification["seed"]
     todo = blocks(specification["train"], specification["test"])
-    if comm.size > len(todo):
-        raise InputError(
-            f"--ranks: expected at most {len(todo)}, one a shard of {SHARD_SAMPLES} samples, found {comm.size}"
-        )
 
     operator: Floats | None = None
     simulator: Simulator
@@ -94,7 +91,13 @@ def generate(specification: dict[str, Any], path: Path, comm: MPI.Comm, progress
     else:
         simulator = DENSITIES[problem]
 
-    folder = path.with_name(f"{path.name}.shards")
+    folder = _shards(path)
+    if comm.rank == 0 and folder.exists():
+        found = sum(
+            _shard_is_whole(_shard_path(folder, split, start), specification, stop - start)
+            for split, start, stop in todo
+        )
+        print(f"solve {problem}: resumed from {found} of {len(todo)} shards", flush=True)
     mine = todo[comm.rank :: comm.size]
     error = None
     try:
@@ -102,7 +105,7 @@ def generate(specification: dict[str, Any], path: Path, comm: MPI.Comm, progress
             mine, f"solve {problem}", unit="shard", disable=not (progress and comm.rank == 0)
         ):
             shard = _shard_path(folder, split, start)
-            if not _shard_is_whole(shard, specification):
+            if not _shard_is_whole(shard, specification, stop - start):
                 _write_shard(shard, specification, Split(*simulator.simulate(seed, split, start, stop)))
     except InputError as caught:
         error = caught
@@ -127,7 +130,12 @@ def _is_done(path: Path, specification: dict[str, Any]) -> bool:
     if not path.exists():
         return False
     check_specification(path, datasets.specification(path), specification)
+    shutil.rmtree(_shards(path), ignore_errors=True)  # of a run that was killed at its very end
     return True
+
+
+def _shards(path: Path) -> Path:
+    return path.with_name(f"{path.name}.shards")
 
 
 def _shard_path(folder: Path, split: str, start: int) -> Path:
@@ -145,15 +153,14 @@ def _read_shard(path: Path) -> Split:
         return Split(datasets.read_array(file, "x"), datasets.read_array(file, "y"))
 
 
-def _shard_is_whole(path: Path, specification: dict[str, Any]) -> bool:
+def _shard_is_whole(path: Path, specification: dict[str, Any], samples: int) -> bool:
     """Whether an earlier run left this shard; a damaged one, or one of another specification, is made again."""
     try:
         with datasets.open_checked(path, SHARD_SCHEMA, SHARD_VERSION) as file:
-            check_specification(path, json.loads(file.attrs["specification"]), specification)
-        _read_shard(path)
+            check_specification(path, datasets.record(file, "specification"), specification)
+        return len(_read_shard(path).x) == samples
     except InputError:
         return False
-    return True
 
 
 def _on_root(comm: MPI.Comm, action: Any) -> Any:
@@ -179,9 +186,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="HDF5 file to make")
     parser.add_argument("--progress", action="store_true", help="draw a progress bar")
+    parser.add_argument("--ranks", type=int, help="number of ranks that there must be")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends every rank at once; whoever started them speaks
     comm = MPI.COMM_WORLD
     try:
+        if arguments.ranks not in {None, comm.size}:  # a launcher of another MPI starts so many single ranks
+            raise InputError(f"--ranks: expected an MPI job of {arguments.ranks}, found one of {comm.size}")
         specification = datasets.expected_specification(
             arguments.problem, arguments.train, arguments.test, arguments.seed
         )
@@ -190,7 +201,9 @@ def main() -> int:
     except InputError as error:
         if comm.rank == 0:  # every rank has the same error
             print(f"fluxbench: error: {error}", file=sys.stderr, flush=True)
-        return 2
+        comm.Barrier()
+        MPI.Finalize()  # an orderly end: mpi4py's runner would abort the job and say so once a rank
+        os._exit(2)
     if comm.rank == 0:
         samples = arguments.train + arguments.test
         seconds = time.perf_counter() - began

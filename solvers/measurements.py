@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from solvers import streams
 from solvers.datasets import Dataset, Split
 from solvers.errors import InputError
+from solvers.problems import FLUX_PROBLEMS
 
 Floats = NDArray[np.float64]
 
@@ -75,7 +76,7 @@ class MeasurementOperator:
         if not noise >= 0.0:
             raise InputError(f"noise: expected a standard deviation of at least 0, found {noise}")
         problem, seed = dataset.specification["problem"], dataset.specification["seed"]
-        if dataset.operator is None:
+        if problem not in FLUX_PROBLEMS:
             return cls(problem, seed, IDENTITY, IDENTITY, noise)
         return cls(problem, seed, MinMax.fit(dataset.train.x), MinMax.fit(dataset.train.y), noise)
 
@@ -84,13 +85,13 @@ class MeasurementOperator:
         """Standard deviation of the noise in the measurement's units."""
         return self.noise * self.y_scale.span
 
-    def measure(self, clean: Split, split: str, start: int = 0) -> Split:
-        """Normalised x and normalised noisy y of the samples from index ``start`` on, shapes (N, d) and (N, n).
+    def measure(self, clean: Split, split: str) -> Split:
+        """Normalised x and normalised noisy y of the first samples of a split, shapes (N, d) and (N, n).
 
         The standard normal numbers belong to the sample, not to the noise level: levels differ by scale alone.
         """
         y = self.y_scale.normalise(clean.y)
         if self.noise > 0.0:
             stream = f"{self.problem}/{split}/noise"
-            y = y + self.noise * streams.normals(self.seed, stream, start, start + len(y), y.shape[1])
+            y = y + self.noise * streams.normals(self.seed, stream, 0, len(y), y.shape[1])
         return Split(self.x_scale.normalise(clean.x), y)

@@ -10,7 +10,7 @@ direction of the flow; the measurement y is u at the sensors, row by row. Length
 units of concentration; only numbers marked "choice" are ours (the paper's were lost).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -99,6 +99,15 @@ class FluxPrior:
         return np.maximum(0.0, self.mean + np.einsum("ij,kj->ik", z, self.root, optimize=False))
 
 
+def smooth(geometry: Geometry) -> FluxPrior:
+    """The paper's prior on the segments of ``geometry``."""
+    return FluxPrior(tuple((float(x), float(y)) for x, y in geometry.centres))
+
+
+CHANNEL = Geometry()
+SMOOTH = smooth(CHANNEL)
+
+
 @dataclass(frozen=True)
 class FluxProblem:
     """One inverse problem: where the species flows, what is inferred, what is measured."""
@@ -106,20 +115,19 @@ class FluxProblem:
     name: str
     max_velocity: float
     kappa: float
-    geometry: Geometry = field(default_factory=Geometry)
+    geometry: Geometry = CHANNEL
+    prior: FluxPrior = SMOOTH
     sensor_rows: tuple[float, ...] = (0.5, 1.5)
 
     def __post_init__(self) -> None:
         if not self.kappa > 0.0:
             raise InputError(f"{self.name}.kappa: expected a diffusivity above 0, found {self.kappa}")
+        if self.prior.size != 2 * self.geometry.segments:
+            found, expected = self.prior.size, 2 * self.geometry.segments
+            raise InputError(f"{self.name}.prior: expected {expected} fluxes, one a segment, found {found}")
         for y in self.sensor_rows:
             if not 0.0 <= y <= self.geometry.height:
                 raise InputError(f"{self.name}.sensor_rows: expected 0 <= y <= {self.geometry.height}, found {y}")
-
-    @cached_property
-    def prior(self) -> FluxPrior:
-        """The prior called `smooth`."""
-        return FluxPrior(tuple((float(x), float(y)) for x, y in self.geometry.centres))
 
     @property
     def sensors(self) -> Floats:

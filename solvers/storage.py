@@ -5,6 +5,7 @@ its *provenance*, where and when it was made. A stage that finds a file of the s
 finds another specification says which key differs and stops.
 """
 
+import fcntl
 import json
 import os
 import platform
@@ -31,7 +32,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         InputError: if the directory or the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -53,6 +54,29 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
+@contextmanager
+def exclusive(directory: Path) -> Iterator[None]:
+    """Hold a directory for one command at a time, and clear what a killed one left half written.
+
+    Raises:
+        InputError: if another command holds it, or it cannot be written.
+    """
+    lock = directory / ".lock"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = lock.open("w")
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be written: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"{directory}: another fluxbench command is at work here; wait for it") from error
+        for left_behind in directory.rglob(".*.tmp"):
+            left_behind.unlink(missing_ok=True)
+        yield
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with atomic_path(path) as temporary:
@@ -69,9 +93,14 @@ def check_specification(path: Path, found: Mapping[str, Any], expected: Mapping[
     for name in [*expected, *(name for name in found if name not in expected)]:
         if found.get(name) != expected.get(name):
             raise InputError(
-                f"{path}: made with {name} = {json.dumps(found.get(name))}, but {json.dumps(expected.get(name))} is "
-                "asked for; remove it, or give this run a name of its own (--set name=...)"
+                f"{path}: made with {name} = {_short(found.get(name))}, but {_short(expected.get(name))} is asked for; "
+                "remove it, or give this run a name of its own (--set name=...)"
             )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -109,9 +138,14 @@ def package_version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Commit of the checkout that this code runs from, with ``-dirty`` where files were changed."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
+    """Commit of the checkout that this code runs from, with ``-dirty`` where files other than results were changed."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parents[1]), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", ".", ":!results")
+        return git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

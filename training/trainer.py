@@ -28,29 +28,23 @@ Progress = Callable[[int], None]
 """Called with the number of steps done since the last call."""
 
 
-def checkpoint_path(directory: Path, cell: Cell) -> Path:
-    """Where a cell's checkpoint lies; its statistics lie beside it under the suffix ``.jsonl``."""
-    return directory / f"{cell.name}.pt"
-
-
 def total_steps(cell: Cell, samples: int) -> int:
     """Optimiser steps of a cell on so many training samples; an epoch's last, smaller batch is left out."""
     recipe = cell.hyperparameters
     return recipe.epochs * (samples // recipe.batch_size)
 
 
-def train(
-    cell: Cell, data_path: Path, directory: Path, device_name: str, progress: Progress = lambda steps: None
-) -> None:
-    """Train ``cell`` on the data set at ``data_path``, or finish training it; the checkpoint goes to ``directory``.
+def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: Progress = lambda steps: None) -> None:
+    """Train ``cell`` on the data set at ``data_path``, or finish training it; the checkpoint is ``path``.
+
+    Statistics go beside it, a JSON line a tick, under the suffix ``.jsonl``.
 
     Raises:
-        InputError: if the data set is missing, damaged or smaller than a batch, the directory holds a checkpoint of
-            another configuration, or training diverges.
+        InputError: if the data set is missing, damaged or smaller than a batch, ``path`` holds a checkpoint of another
+            configuration or device, or training diverges.
     """
     device = torch.device(device_name)
     dataset = datasets.read(data_path)
-    path = checkpoint_path(directory, cell)
     recipe = cell.hyperparameters
     specification = cell.specification(dataset.specification)
     operator = MeasurementOperator.of(dataset, cell.noise)
@@ -72,6 +66,9 @@ def train(
         progress(saved.step)
         if saved.finished:
             return
+        if torch.device(saved.provenance["device"]).type != device.type:
+            found = saved.provenance["device"]
+            raise InputError(f"{path}: half trained on {found}; go on there (device = ...), or remove it")
         network.load_state_dict(saved.model)
         optimizer.load_state_dict(saved.optimizer)
         generator.set_state(saved.generator)

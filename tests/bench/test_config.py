@@ -51,6 +51,9 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("flux.noise=[]", "flux.noise: expected list should have at least 1 item"),
         ("flux.noise=[0.1, 0.1]", "flux.noise: expected each value once, found [0.1, 0.1]"),
         ("flux.measurements=5000", "flux: expected measurements of at most test_samples = 1000, found 5000"),
+        ("flux.generated=1", "flux.generated: expected greater than or equal to 2, found 1"),
+        ("training.formulations=['vp-k2', 'vp-k2.0']", "training.formulations: expected each value once"),
+        ("flux.noise=[0.1, 0.10000001]", "flux.noise: expected each value once"),
         ("flux=3", "flux: expected a table, found 3"),
         ("sampling.alphas=[-0.5]", "sampling.alphas[0]: expected greater than or equal to 0, found -0.5"),
         ("training.formulations=['vp-k0']", "training.formulations[0]: expected k must be positive"),
@@ -75,3 +78,8 @@ def test_mistakes_are_named(change: str, message: str) -> None:
 def test_unknown_profiles_are_named() -> None:
     with pytest.raises(InputError, match=r"--profile: expected one of paper, quick or a TOML file, found 'fast'"):
         config.load("fast")
+
+
+def test_a_run_has_something_to_do() -> None:
+    with pytest.raises(InputError, match="expected at least one problem"):
+        config.load("quick", ["densities.problems=[]", "flux.problems=[]"])

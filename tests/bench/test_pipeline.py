@@ -1,7 +1,6 @@
 """The whole pipeline through the command line, small: it runs, resumes, reproduces itself and refuses bad input."""
 
 import csv
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench import draw, samples, stages
+from bench import draw, layout, samples
 from bench.cli import main
 from bench.config import Config, load
 from bench.samples import Integrator
 from solvers.errors import InputError
+from solvers.storage import exclusive
 from training import checkpoints
-from training.trainer import checkpoint_path
 
 SMALL = [
     "name=small",
@@ -58,20 +57,13 @@ def table(root: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def digests(folder: Path) -> dict[str, str]:
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in folder.rglob("*.*")
-        if p.is_file()
-    }
-
-
 def test_scores_lie_between_the_floor_and_nonsense(root: Path) -> None:
     rows = table(root, "table2.csv")
     assert {row["metric"] for row in rows} == {"S1", "S2", "W1"}
     assert {row["sampler"] for row in rows} == {"ODE", "SDE"}
     for row in rows:
-        assert 0.5 * float(row["floor"]) < float(row["score"]) < 0.3  # p(x | y) has standard deviation 0.3
+        # p(x | y) has standard deviation 0.3; S2 is in units of its square.
+        assert 0.5 * float(row["floor"]) < float(row["score"]) < (0.1 if row["metric"] == "S2" else 0.3)
         assert (row["paper"] != "") == (row["metric"] == "S1")
 
 
@@ -98,24 +90,24 @@ def test_reports_and_figures_are_there(root: Path) -> None:
 
 
 def test_a_second_run_remakes_nothing_and_lost_files_come_back_the_same(root: Path) -> None:
-    before = digests(root / "runs")
-    times = {path: path.stat().st_mtime_ns for path in (root / "runs").rglob("*.h5")}
+    files = [path for path in (root / "runs").rglob("*") if path.suffix in {".h5", ".pt", ".json", ".jsonl"}]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    tables = {path: path.read_bytes() for path in (root / "results").rglob("*.csv")}
     lost = next((root / "runs" / "small" / "samples").glob("linear*alpha-1.h5"))
     kept = samples.read(lost).x
     lost.unlink()
     assert main(["run", *options(root)]) == 0
-    assert {path: path.stat().st_mtime_ns for path in times if path != lost} == {
-        p: t for p, t in times.items() if p != lost
-    }
-    assert digests(root / "runs").keys() == before.keys()
+    after = {path: path.stat().st_mtime_ns for path in files}
+    assert [path for path in files if after[path] != before[path]] == [lost]
     np.testing.assert_array_equal(samples.read(lost).x, kept)
+    assert tables == {path: path.read_bytes() for path in tables}
 
 
 def test_every_measurement_has_a_stream_of_its_own(config: Config) -> None:
     """The samples of the first measurements do not depend on what is sampled beside them."""
     cell = config.cells()[-1]
-    checkpoint = checkpoints.load(checkpoint_path(stages.cells_folder(config), cell))
-    y = samples.read(samples.sample_path(stages.samples_folder(config), cell, 1.0)).y
+    checkpoint = checkpoints.load(layout.checkpoint_path(config, cell))
+    y = samples.read(layout.sample_path(config, cell, Integrator(1.0, 1e-5, 100))).y
     for integrator in (Integrator(0.0, 1e-5, 1), Integrator(0.5, 1e-5, 20)):
         all_of_them, _ = draw.draw(checkpoint, y, 5, integrator, 0, torch.device("cpu"))
         some, _ = draw.draw(checkpoint, y[:3], 5, integrator, 0, torch.device("cpu"))
@@ -124,7 +116,7 @@ def test_every_measurement_has_a_stream_of_its_own(config: Config) -> None:
 
 def test_bad_measurements_are_refused(config: Config) -> None:
     cell = config.cells()[-1]
-    checkpoint = checkpoints.load(checkpoint_path(stages.cells_folder(config), cell))
+    checkpoint = checkpoints.load(layout.checkpoint_path(config, cell))
     by = Integrator(0.0, 1e-5, 1)
     with pytest.raises(
         InputError, match=r"measurement: expected 30 values in each row, found an array of shape \(2, 29\)"
@@ -151,11 +143,15 @@ def test_other_configurations_of_the_same_name_are_refused(root: Path, capsys: p
     assert "cell.hyperparameters.epochs = 150, but 151 is asked for" in line
     line = failing(capsys, "sample", *options(root, "sampling.sde_steps=101"))
     assert "integrator.steps = 100, but 101 is asked for" in line
+    line = failing(capsys, "score", *options(root, "densities.generated=999"))
+    assert "generated = 1000, but 999 is asked for" in line
+    line = failing(capsys, "report", *options(root, "sampling.sde_steps=101"))
+    assert "samples.integrator.steps = 100, but 101 is asked for" in line
 
 
 def test_stages_out_of_order_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "tanh.h5: not found" in failing(capsys, "train", *options(tmp_path))
-    assert "table2.csv: not found; `fluxbench score` makes it" in failing(capsys, "report", *options(tmp_path))
+    assert "expected a score file; `fluxbench score` makes it" in failing(capsys, "report", *options(tmp_path))
     assert main(["solve", *options(tmp_path)]) == 0
     assert "seed-0.pt: not found; `fluxbench train` makes it" in failing(capsys, "sample", *options(tmp_path))
     assert "alpha-0.h5: not found; `fluxbench sample` makes it" in failing(capsys, "score", *options(tmp_path))
@@ -172,11 +168,25 @@ def test_truncated_samples_are_named(root: Path, tmp_path: Path, capsys: pytest.
     assert f"{path.name}: expected an HDF5 file, found a damaged or foreign one" in line
 
 
+def test_damaged_headers_are_named(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    subprocess.run(["cp", "-r", str(root / "runs"), str(tmp_path / "runs")], check=True)
+    path = next((tmp_path / "runs" / "small" / "samples").glob("tanh*alpha-0.h5"))
+    with h5py.File(path, "a") as file:
+        del file.attrs["specification"]
+    assert "its specification is missing or damaged" in failing(capsys, "score", *options(tmp_path))
+
+
+def test_two_commands_in_one_run_do_not_mix(root: Path, config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    with exclusive(config.runs):
+        assert "another fluxbench command is at work here" in failing(capsys, "score", *options(root))
+
+
 def test_nan_in_samples_is_named(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     subprocess.run(["cp", "-r", str(root / "runs"), str(tmp_path / "runs")], check=True)
     path = next((tmp_path / "runs" / "small" / "samples").glob("tanh*alpha-0.h5"))
     with h5py.File(path, "a") as file:
         file["x"][0, 0, 0] = np.nan
+    next((tmp_path / "runs" / "small" / "scores").glob("tanh*alpha-0.json")).unlink()
     assert "expected finite numbers in x, found NaN or infinity" in failing(capsys, "score", *options(tmp_path))
 
 
@@ -200,6 +210,7 @@ def test_info_names_every_library(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for name in ("MPI", "PETSc", "DOLFINx", "torch", "GPU", "commit"):
         assert name in text
+    assert "not available" not in text
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Data sets under real MPI: rank-independent, restartable after kill -9, and guarded against what users get wrong."""
 
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bench.stages import _launcher
+from bench.stages import launcher
 from solvers import datasets
 from solvers.errors import InputError
 
@@ -19,7 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 def command(out: Path, ranks: int = 1, problem: str = "linear", train: int = 2500, test: int = 300) -> list[str]:
     sizes = ["--train", str(train), "--test", str(test)]
-    return [*_launcher(ranks), "-m", "solvers.generate", "--problem", problem, *sizes, "--out", str(out)]
+    return [*launcher(ranks), "-m", "solvers.generate", "--problem", problem, *sizes, "--out", str(out)]
 
 
 def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -80,12 +78,12 @@ def test_a_larger_data_set_begins_with_the_smaller_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_restart_after_kill_9(ranks: int, tmp_path: Path) -> None:
-    """Kill everything when the first shard appears; the same command finishes with the bits of a quiet run."""
-    size = {"problem": "spiral", "train": 60_000}
+    """Kill every rank when the first shard appears; the same command goes on from there to the bits of a quiet run."""
+    size = {"problem": "spiral", "train": 400_000}
     shards = tmp_path / "killed.h5.shards"
     shards.mkdir()
     watcher = (
-        "import ctypes, os, struct, sys\n"  # inotify: an event, not a poll
+        "import ctypes, os, sys\n"  # inotify: an event, not a poll
         "libc = ctypes.CDLL(None)\n"
         "fd = libc.inotify_init()\n"
         "libc.inotify_add_watch(fd, sys.argv[1].encode(), 0x80)\n"  # IN_MOVED_TO: a shard got its final name
@@ -96,14 +94,16 @@ def test_restart_after_kill_9(ranks: int, tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", watcher, str(shards)], stdout=subprocess.PIPE, text=True) as eye:
         assert eye.stdout is not None
         assert eye.stdout.readline() == "ready\n"
-        job = subprocess.Popen(command(tmp_path / "killed.h5", ranks, **size), cwd=REPOSITORY, start_new_session=True)  # type: ignore[arg-type]
+        job = subprocess.Popen(command(tmp_path / "killed.h5", ranks, **size), cwd=REPOSITORY)  # type: ignore[arg-type]
         assert eye.stdout.readline() == "seen\n"
-        os.killpg(job.pid, signal.SIGKILL)
+        subprocess.run(["pkill", "-9", "-f", str(tmp_path / "killed.h5")], check=True)
         job.wait()
     assert not (tmp_path / "killed.h5").exists()
-    assert list(shards.iterdir())
+    first = {path.name: path.stat().st_mtime_ns for path in shards.glob("[!.]*.h5")}
+    assert first
     done = run(tmp_path / "killed.h5", ranks, **size)
     assert done.returncode == 0, done.stderr
+    assert f"resumed from {len(first)} of 401 shards" in done.stdout
     assert run(tmp_path / "quiet.h5", **size).returncode == 0
     assert_same_bits(tmp_path / "killed.h5", tmp_path / "quiet.h5")
 
@@ -141,9 +141,17 @@ def test_another_specification_is_refused(ranks: int, tmp_path: Path) -> None:
     assert f"{path}: made with train = 2500, but 2600 is asked for" in line
 
 
-def test_more_ranks_than_shards_are_refused(tmp_path: Path) -> None:
-    line = error_line(run(tmp_path / "linear.h5", 3, train=10, test=10))
-    assert "--ranks: expected at most 2" in line
+def test_more_ranks_than_shards_do_no_harm(tmp_path: Path) -> None:
+    assert run(tmp_path / "3.h5", 3, train=10, test=10).returncode == 0
+    run(tmp_path / "1.h5", 1, train=10, test=10)
+    assert_same_bits(tmp_path / "1.h5", tmp_path / "3.h5")
+
+
+def test_ranks_that_do_not_know_each_other_are_refused(tmp_path: Path) -> None:
+    """What a launcher of another MPI does: several single ranks."""
+    alone = [*command(tmp_path / "x.h5"), "--ranks", "2"]
+    done = subprocess.run(alone, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert "--ranks: expected an MPI job of 2, found one of 1" in error_line(done)
 
 
 def test_unknown_problems_and_empty_sizes_are_refused(tmp_path: Path) -> None:

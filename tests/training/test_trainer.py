@@ -18,7 +18,7 @@ from solvers.errors import InputError
 from training import checkpoints, workers
 from training.cells import Cell
 from training.recipes import Recipe
-from training.trainer import checkpoint_path, total_steps, train
+from training.trainer import total_steps, train
 
 REPOSITORY = Path(__file__).parents[2]
 STD = 0.5
@@ -26,6 +26,10 @@ RECIPE = Recipe(2, 64, 1e-3, 500, 300, sigma_max=5.0, t_min=1e-3)
 CELL = Cell("gaussian", "vp-k2", 0.0, "test", 0, RECIPE)
 SHORT = replace(CELL, hyperparameters=replace(RECIPE, epochs=300, hidden_layers=1, width=16))
 TINY = replace(SHORT, hyperparameters=replace(SHORT.hyperparameters, epochs=20))
+
+
+def checkpoint_path(directory: Path, cell: Cell) -> Path:
+    return directory / f"{cell.name}.pt"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["ve", "vp-k1", "vp-k2", "vp-k4"])
 def test_training_on_a_gaussian_recovers_its_score(name: str, data: Path, tmp_path: Path) -> None:
     cell = replace(CELL, formulation=name)
-    train(cell, data, tmp_path, "cpu")
+    train(cell, data, checkpoint_path(tmp_path, cell), "cpu")
     network = checkpoints.load(checkpoint_path(tmp_path, cell)).network(torch.device("cpu"))
     process = formulation(name, RECIPE.sigma_max)
     generator = torch.Generator().manual_seed(1)
@@ -63,32 +67,32 @@ def test_training_on_a_gaussian_recovers_its_score(name: str, data: Path, tmp_pa
 
 
 def test_a_killed_run_ends_with_the_same_bits(data: Path, tmp_path: Path) -> None:
-    """kill -9 at three places; every restart goes on from the checkpoint, none from the start."""
-    train(SHORT, data, tmp_path / "quiet", "cpu")
+    """kill -9 at three places; every restart goes on from the last checkpoint, none from the start."""
+    quiet_path, killed_path = (checkpoint_path(tmp_path / name, SHORT) for name in ("quiet", "killed"))
+    train(SHORT, data, quiet_path, "cpu")
     program = (
-        "import sys\n"
+        "import os, signal, sys\n"
         "sys.path.insert(0, sys.argv[1])\n"
-        "from tests.training.test_trainer import SHORT\n"
         "from pathlib import Path\n"
+        "from tests.training.test_trainer import SHORT\n"
         "from training.trainer import train\n"
-        "train(SHORT, Path(sys.argv[2]), Path(sys.argv[3]), 'cpu', lambda steps: print(steps, flush=True))\n"
+        "done = []\n"
+        "def progress(steps):\n"
+        "    done.append(steps)\n"
+        "    if len(done) == 1: print(steps, flush=True)\n"
+        "    if sum(done) - done[0] >= int(sys.argv[4]): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "train(SHORT, Path(sys.argv[2]), Path(sys.argv[3]), 'cpu', progress)\n"
     )
-    command = [sys.executable, "-c", program, str(REPOSITORY), str(data), str(tmp_path / "killed")]
+    command = [sys.executable, "-c", program, str(REPOSITORY), str(data), str(killed_path)]
     resumed_from = []
-    for kill_after in (700, 1200, 700):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as job:
-            assert job.stdout is not None
-            done = 0
-            for line in job.stdout:
-                resumed_from += [int(line)] if done == 0 else []
-                done += int(line)
-                if done - resumed_from[-1] >= kill_after:
-                    break
-            job.send_signal(signal.SIGKILL)
-    assert resumed_from == [10, 500, 1500]  # steps of the first epoch, then what the checkpoints held
-    train(SHORT, data, tmp_path / "killed", "cpu")
+    for kill_after in (690, 1200, 700):
+        job = subprocess.run([*command, str(kill_after)], stdout=subprocess.PIPE, text=True, check=False)
+        assert job.returncode == -signal.SIGKILL
+        resumed_from.append(int(job.stdout))
+    assert resumed_from == [10, 500, 1500]  # the first epoch's steps, then what the checkpoints held
+    train(SHORT, data, killed_path, "cpu")
 
-    quiet, killed = (checkpoints.load(checkpoint_path(tmp_path / name, SHORT)) for name in ("quiet", "killed"))
+    quiet, killed = (checkpoints.load(path) for path in (quiet_path, killed_path))
     assert quiet.finished
     assert killed.finished
     for name, weights in quiet.model.items():
@@ -106,52 +110,63 @@ def test_a_killed_run_ends_with_the_same_bits(data: Path, tmp_path: Path) -> Non
 
 
 def test_a_finished_cell_is_not_trained_again(data: Path, tmp_path: Path) -> None:
-    train(TINY, data, tmp_path, "cpu")
+    train(TINY, data, checkpoint_path(tmp_path, TINY), "cpu")
     before = checkpoint_path(tmp_path, TINY).stat().st_mtime_ns
     reported: list[int] = []
-    train(TINY, data, tmp_path, "cpu", reported.append)
+    train(TINY, data, checkpoint_path(tmp_path, TINY), "cpu", reported.append)
     assert reported == [total_steps(TINY, 5000)]
     assert checkpoint_path(tmp_path, TINY).stat().st_mtime_ns == before
 
 
 def test_another_configuration_is_refused(data: Path, tmp_path: Path) -> None:
-    train(TINY, data, tmp_path, "cpu")
+    train(TINY, data, checkpoint_path(tmp_path, TINY), "cpu")
     other = replace(TINY, hyperparameters=replace(TINY.hyperparameters, width=32))
     with pytest.raises(InputError, match=r"cell.hyperparameters.width = 16, but 32 is asked for"):
-        train(other, data, tmp_path, "cpu")
+        train(other, data, checkpoint_path(tmp_path, TINY), "cpu")
 
 
 def test_damaged_and_foreign_checkpoints_are_named(data: Path, tmp_path: Path) -> None:
     path = checkpoint_path(tmp_path, TINY)
-    train(TINY, data, tmp_path, "cpu")
+    train(TINY, data, checkpoint_path(tmp_path, TINY), "cpu")
     content = path.read_bytes()
     for bad in (content[: len(content) // 2], b"not a checkpoint", b""):
         path.write_bytes(bad)
         with pytest.raises(InputError, match=r"expected a checkpoint, found a damaged or foreign file"):
-            train(TINY, data, tmp_path, "cpu")
+            train(TINY, data, checkpoint_path(tmp_path, TINY), "cpu")
     torch.save({"schema": "other", "version": 3}, path)
     with pytest.raises(InputError, match=r"expected fluxbench.checkpoint version 1, found other version 3"):
-        train(TINY, data, tmp_path, "cpu")
+        train(TINY, data, checkpoint_path(tmp_path, TINY), "cpu")
 
 
 def test_too_little_data_is_refused(data: Path, tmp_path: Path) -> None:
     greedy = replace(TINY, hyperparameters=replace(TINY.hyperparameters, batch_size=6000))
     with pytest.raises(InputError, match=r"expected at least a batch of 6000 samples, found 5000"):
-        train(greedy, data, tmp_path, "cpu")
+        train(greedy, data, checkpoint_path(tmp_path, TINY), "cpu")
 
 
 def test_divergence_is_reported_and_leaves_the_last_good_checkpoint(data: Path, tmp_path: Path) -> None:
     wild = replace(TINY, hyperparameters=replace(TINY.hyperparameters, learning_rate=1e30))
     with pytest.raises(InputError, match=r"training diverged before step 200: the loss is"):
-        train(wild, data, tmp_path, "cpu")
-    assert not checkpoint_path(tmp_path, wild).exists()
+        train(wild, data, checkpoint_path(tmp_path, TINY), "cpu")
+    assert not checkpoint_path(tmp_path, TINY).exists()
 
 
 def test_a_failing_task_does_not_stop_the_others(data: Path, tmp_path: Path) -> None:
     from functools import partial
 
     cells = [replace(TINY, hyperparameters=replace(TINY.hyperparameters, batch_size=6000, epochs=1)), TINY]
-    tasks: list[workers.Labelled] = [(cell.name, 1, partial(train, cell, data, tmp_path, "cpu")) for cell in cells]
+    paths = [tmp_path / "greedy.pt", tmp_path / "modest.pt"]
+    pairs = zip(cells, paths, strict=True)
+    tasks: list[workers.Labelled] = [(cell.name, 1, partial(train, cell, data, path, "cpu")) for cell, path in pairs]
     with pytest.raises(InputError, match=r"expected at least a batch of 6000 samples"):
         workers.run(tasks, 1, "train", "step", lambda line: None)
-    assert checkpoints.load(checkpoint_path(tmp_path, TINY)).finished
+    assert checkpoints.load(paths[1]).finished
+
+
+def test_a_checkpoint_of_another_device_is_refused(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "half.pt"
+    train(TINY, data, path, "cpu")
+    half = replace(checkpoints.load(path), step=100, provenance={"device": "cuda"})
+    checkpoints.save(path, half)
+    with pytest.raises(InputError, match=r"half.pt: half trained on cuda"):
+        train(TINY, data, path, "cpu")

@@ -1,0 +1,66 @@
+"""Where the files of a run lie, and the specifications that they must carry."""
+
+from pathlib import Path
+from typing import Any
+
+from bench.config import Config
+from bench.samples import Integrator, sample_specification
+from solvers import datasets
+from solvers.storage import check_specification
+from training.cells import Cell
+
+
+def data_path(config: Config, problem: str) -> Path:
+    """A problem's data set."""
+    return config.runs / "data" / f"{problem}.h5"
+
+
+def checkpoint_path(config: Config, cell: Cell) -> Path:
+    """A cell's checkpoint; its statistics lie beside it under the suffix ``.jsonl``."""
+    return config.runs / "cells" / f"{cell.name}.pt"
+
+
+def sample_path(config: Config, cell: Cell, integrator: Integrator) -> Path:
+    """A cell's samples by one integrator."""
+    return config.runs / "samples" / f"{cell.name}_alpha-{integrator.alpha:g}.h5"
+
+
+def score_path(config: Config, cell: Cell, integrator: Integrator) -> Path:
+    """The scores of a sample file."""
+    return config.runs / "scores" / f"{cell.name}_alpha-{integrator.alpha:g}.json"
+
+
+def floor_path(config: Config, problem: str) -> Path:
+    """The floors of a joint density."""
+    return config.runs / "scores" / f"{problem}_floor.json"
+
+
+def sampled(config: Config) -> list[tuple[Cell, Integrator]]:
+    """Every set of samples of a run."""
+    sampling = config.sampling
+    integrators = [Integrator(alpha, sampling.ode_tolerance, sampling.sde_steps) for alpha in sampling.alphas]
+    return [(cell, integrator) for cell in config.cells() for integrator in integrators]
+
+
+def data_specification(config: Config, problem: str) -> dict[str, Any]:
+    """What a problem's data set must carry."""
+    sizes = config.sizes(problem)
+    return datasets.expected_specification(problem, sizes.train_samples, sizes.test_samples, config.seed)
+
+
+def expected_samples(config: Config, cell: Cell, integrator: Integrator) -> dict[str, Any]:
+    """What a sample file must carry."""
+    data = data_specification(config, cell.problem)
+    count, generated = config.measurements(cell.problem), config.sizes(cell.problem).generated
+    return sample_specification(cell, data, integrator, count, generated, config.seed)
+
+
+def solved(config: Config, problem: str) -> Path:
+    """A problem's data set, which must have been made with this configuration.
+
+    Raises:
+        InputError: if it is missing, damaged or made otherwise.
+    """
+    path = data_path(config, problem)
+    check_specification(path, datasets.specification(path), data_specification(config, problem))
+    return path
