@@ -21,6 +21,11 @@ SCHEMA = "fluxbench.samples"
 VERSION = 1
 
 
+def sampler_kind(alpha: float) -> str:
+    """ODE or SDE, the paper's words for alpha = 0 and for the rest of the family."""
+    return "ODE" if alpha == 0.0 else "SDE"
+
+
 @dataclass(frozen=True)
 class Integrator:
     """How the reverse process is integrated.
@@ -38,7 +43,7 @@ class Integrator:
     @property
     def label(self) -> str:
         """The paper's word for it."""
-        return "ODE" if self.alpha == 0.0 else "SDE"
+        return sampler_kind(self.alpha)
 
     def specification(self) -> dict[str, Any]:
         """What determines the samples: an ODE's do not depend on SDE steps, nor the reverse."""

@@ -12,7 +12,7 @@ of Anderson (1982) and Song et al. (2021). What limits accuracy is then the scor
 | `euler_maruyama` | >= 0  | 1 weak (1 strong where alpha = 0)  | one a step                     |
 | `runge_kutta45`  | 0     | 5, embedded 4 sets the step        | six a step, counted as spent   |
 
-Every row of a batch is integrated on its own, so its result does not depend on what else is in the batch.
+Every row of a batch is integrated on its own, so its result depends on what else is in the batch by rounding alone.
 """
 
 from collections.abc import Callable

@@ -85,32 +85,31 @@ def generate(specification: dict[str, Any], path: Path, comm: MPI.Comm, progress
         # On every rank, since PETSc starts up collectively; and not for the densities, which need none of it.
         from solvers.linear import LinearSimulator, sensor_operator  # noqa: PLC0415
 
-        # One rank solves and all use its operator: hosts of another make cannot make the last bit differ.
+        # One rank solves and all use its operator, whatever they run on.
         operator = _on_root(comm, lambda: sensor_operator(FLUX_PROBLEMS[problem]))
         simulator = LinearSimulator(FLUX_PROBLEMS[problem], operator)
     else:
         simulator = DENSITIES[problem]
 
     folder = _shards(path)
-    if comm.rank == 0 and folder.exists():
-        found = sum(
-            _shard_is_whole(_shard_path(folder, split, start), specification, stop - start)
-            for split, start, stop in todo
-        )
-        print(f"solve {problem}: resumed from {found} of {len(todo)} shards", flush=True)
     mine = todo[comm.rank :: comm.size]
-    error = None
+    error, kept = None, 0
     try:
         for split, start, stop in tqdm(
             mine, f"solve {problem}", unit="shard", disable=not (progress and comm.rank == 0)
         ):
             shard = _shard_path(folder, split, start)
-            if not _shard_is_whole(shard, specification, stop - start):
+            if _shard_is_whole(shard, specification, stop - start):
+                kept += 1
+            else:
                 _write_shard(shard, specification, Split(*simulator.simulate(seed, split, start, stop)))
     except InputError as caught:
         error = caught
     if errors := [each for each in comm.allgather(error) if each is not None]:
         raise errors[0]
+    kept = comm.allreduce(kept)
+    if comm.rank == 0 and kept:
+        print(f"solve {problem}: resumed from {kept} of {len(todo)} shards", flush=True)
 
     def join() -> None:
         splits = {}
