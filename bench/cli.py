@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from bench import stages
 from bench.config import Config, load, profiles
@@ -36,6 +37,10 @@ STAGES = {
         "all stages in their order",
         "fluxbench run --profile paper --set name=mine --set flux.epochs=1000",
     ),
+    "verify": (
+        "check the forward solvers against refined meshes and stock SNES; writes results/verification",
+        "fluxbench verify --samples 8",
+    ),
     "info": (
         "print versions, host, MPI, PETSc, torch and GPU",
         "fluxbench info",
@@ -59,7 +64,10 @@ def parser() -> argparse.ArgumentParser:
             epilog=f"example:\n  {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        if name == "info":
+        if name == "verify":
+            command.add_argument("--samples", type=int, default=8, help="samples of the prior to compare (default: 8)")
+            command.add_argument("--root", type=Path, default=Path(), help="where results/ lies (default: here)")
+        if name in ("verify", "info"):
             continue
         command.add_argument(
             "--profile", default="quick", help=f"{', '.join(profiles())}, or a TOML file of your own (default: quick)"
@@ -86,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             print(describe())
             return 0
+        if options.command == "verify":
+            return _verify(options)
         changes = [*options.changes]
         if getattr(options, "ranks", None) is not None:
             changes.append(f"ranks={options.ranks}")
@@ -104,6 +114,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Exit status 1 if a goal is missed."""
+    if options.samples < 1:
+        raise InputError(f"--samples: expected at least 1, found {options.samples}")
+    from bench.verify import verify  # noqa: PLC0415 - needs dolfinx
+
+    return 0 if verify(options.root, options.samples, stages.say) else 1
 
 
 def _timed(name: str, stage: Callable[[Config], None], config: Config) -> None:

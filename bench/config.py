@@ -3,12 +3,14 @@
 import os
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from solvers.densities import DENSITIES
+from solvers.discretisation import MESHES
 from solvers.errors import InputError
 from solvers.problems import FLUX_PROBLEMS
 from training.cells import Cell, grid
@@ -58,6 +60,23 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Sample counts of one problem.
+
+    Attributes:
+        train_samples: of the training split.
+        test_samples: of the test split.
+        measurements: on which its networks are sampled.
+        generated: samples for each of these.
+    """
+
+    train_samples: int
+    test_samples: int
+    measurements: int
+    generated: int
+
+
 class Densities(Section):
     """Conditional density estimation (section 6.1)."""
 
@@ -68,6 +87,17 @@ class Densities(Section):
     generated: AtLeastTwo = 10_000
     """Generated samples for each value of y."""
 
+    def sizes_of(self, problem: str) -> Sizes:
+        """Sample counts of a joint density, which is sampled at its own values of y."""
+        return Sizes(self.train_samples, self.test_samples, len(DENSITIES[problem].y_values), self.generated)
+
+
+class SplitSizes(Section):
+    """Sample counts of one flux problem; None is the default of all of them."""
+
+    train_samples: Count | None = None
+    test_samples: Count | None = None
+
 
 class FluxProblems(Section):
     """Boundary-flux inverse problems (sections 6.2, 6.3)."""
@@ -77,6 +107,10 @@ class FluxProblems(Section):
     """Standard deviations in units of the normalised measurement (choice)."""
     train_samples: Count = 9_000
     test_samples: Count = 1_000
+    sizes: dict[Flux, SplitSizes] = {}
+    """Problems whose sample counts are others than the two above."""
+    mesh: Annotated[str, _known("mesh", MESHES)] = "aligned"
+    """On which samples are solved; "paper" is the paper's own, of 340,000 linear triangles."""
     epochs: Count | None = None
     measurements: Count = 1_000
     """Test measurements whose posterior is sampled."""
@@ -85,11 +119,19 @@ class FluxProblems(Section):
 
     @model_validator(mode="after")
     def _measurements_exist(self) -> Self:
-        if self.measurements > self.test_samples:
-            raise ValueError(
-                f"expected measurements of at most test_samples = {self.test_samples}, found {self.measurements}"
-            )
+        for problem in self.problems:
+            there = self.sizes_of(problem).test_samples
+            if self.measurements > there:
+                raise ValueError(
+                    f"expected measurements of at most test_samples = {there} for {problem}, found {self.measurements}"
+                )
         return self
+
+    def sizes_of(self, problem: str) -> Sizes:
+        """Sample counts of a flux problem."""
+        own = self.sizes.get(problem, SplitSizes())
+        train, test = own.train_samples or self.train_samples, own.test_samples or self.test_samples
+        return Sizes(train, test, self.measurements, self.generated)
 
 
 class Training(Section):
@@ -153,13 +195,9 @@ class Config(Section):
         """Every problem that is solved."""
         return [*self.densities.problems, *self.flux.problems]
 
-    def sizes(self, problem: str) -> Densities | FluxProblems:
-        """The section that holds a problem's sample counts."""
-        return self.densities if problem in DENSITIES else self.flux
-
-    def measurements(self, problem: str) -> int:
-        """Number of measurements on which a problem's networks are sampled."""
-        return len(DENSITIES[problem].y_values) if problem in DENSITIES else self.flux.measurements
+    def sizes(self, problem: str) -> Sizes:
+        """A problem's sample counts."""
+        return (self.densities if problem in DENSITIES else self.flux).sizes_of(problem)
 
     @property
     def worker_count(self) -> int:
@@ -226,13 +264,13 @@ def _explain(error: Any) -> str:
         # A union's branches add their type names to the location; keys and indices are what a user wrote.
         if isinstance(part, int):
             key += f"[{part}]"
-        elif part.isidentifier() and part not in ("int", "float", "str"):
+        elif part in FLUX_PROBLEMS or (part.isidentifier() and part not in ("int", "float", "str")):
             key += f".{part}" if key else part
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key"
     if error["type"] == "missing":
         return f"{key}: missing"
-    if error["type"] == "model_type":
+    if error["type"] in {"model_type", "dict_type"}:
         return f"{key}: expected a table, found {error['input']!r}"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("a valid ")
     if not message.startswith(("expected", "no ")):

@@ -14,6 +14,7 @@ from bench.samples import Integrator, PosteriorSamples, sample_specification
 from diffusion.networks import ScoreNetwork
 from diffusion.samplers import Samples, euler_maruyama, runge_kutta45
 from solvers import datasets, streams
+from solvers.datasets import Split
 from solvers.densities import DENSITIES
 from solvers.errors import InputError
 from solvers.measurements import MeasurementOperator
@@ -68,21 +69,24 @@ def sample(
         found = f"{checkpoint.step} of {checkpoint.steps} steps"
         raise InputError(f"{checkpoint_path}: expected a trained network, found one after {found}; `fluxbench train`")
     if cell.problem in DENSITIES:
-        y = np.array(DENSITIES[cell.problem].y_values)[:, None]
+        condition = y = np.array(DENSITIES[cell.problem].y_values)[:, None]
+        mask = None
     else:
-        y = MeasurementOperator.of(dataset, cell.noise).measure(dataset.test, "test").y[:count]
+        first = Split(dataset.test.x[:count], dataset.test.y[:count])
+        measured = MeasurementOperator.of(dataset, cell.noise).measure(first, "test")
+        y, mask, condition = measured.y, measured.mask, measured.condition
     began = time.perf_counter()
     try:
-        x, evaluations = draw(checkpoint, y, generated, integrator, seed, torch.device(device), progress)
+        x, evaluations = draw(checkpoint, condition, generated, integrator, seed, torch.device(device), progress)
     except RuntimeError as error:
         raise InputError(f"{cell.name}: {error}") from error
-    samples.write(path, PosteriorSamples(specification, x, y, evaluations, time.perf_counter() - began))
+    samples.write(path, PosteriorSamples(specification, x, y, mask, evaluations, time.perf_counter() - began))
 
 
 @torch.no_grad()
 def draw(
     checkpoint: Checkpoint,
-    y: NDArray[np.float64],
+    condition: NDArray[np.float64],
     count: int,
     integrator: Integrator,
     seed: int,
@@ -95,7 +99,8 @@ def draw(
 
     Args:
         checkpoint: of a trained cell.
-        y: normalised measurements, shape (M, n).
+        condition: what the network is conditioned on, one row a measurement: y, shape (M, n), or (y, omega), shape
+            (M, 2 n), where sensors may be off.
         count: samples S for each.
         integrator: how to integrate.
         seed: of the random numbers.
@@ -106,22 +111,21 @@ def draw(
         Samples in physical units, shape (M, S, d), and the mean number of network evaluations a sample.
 
     Raises:
-        InputError: if y has the wrong shape or is not finite.
+        InputError: if ``condition`` has the wrong shape or is not finite.
     """
-    if y.ndim != 2 or y.shape[1] != checkpoint.y_size:
+    if condition.ndim != 2 or condition.shape[1] != checkpoint.y_size:
         raise InputError(
-            f"measurement: expected {checkpoint.y_size} values in each row, found an array of shape {y.shape}"
+            f"measurement: expected {checkpoint.y_size} values in each row, found an array of shape {condition.shape}"
         )
-    if not np.isfinite(y).all():
-        raise InputError(
-            f"measurement {int(np.argmin(np.isfinite(y).all(axis=1)))}: expected finite numbers, found NaN"
-        )
+    finite = np.isfinite(condition).all(axis=1)
+    if not finite.all():
+        raise InputError(f"measurement {int(np.argmin(finite))}: expected finite numbers, found NaN")
     network = checkpoint.network(device)
     at_once = max(1, ROWS[device.type] // count)
     parts: list[Tensor] = []
     spent = 0.0
-    for start in range(0, len(y), at_once):
-        batch = torch.as_tensor(y[start : start + at_once], dtype=torch.float32, device=device)
+    for start in range(0, len(condition), at_once):
+        batch = torch.as_tensor(condition[start : start + at_once], dtype=torch.float32, device=device)
         keys = [streams.key(seed, f"sampling/{start + j}")[0] for j in range(len(batch))]
         generators = [torch.Generator(device).manual_seed(int(key) >> 1) for key in keys]
         drawn = _integrate(network, batch.repeat_interleave(count, dim=0), generators, integrator, checkpoint)
@@ -129,7 +133,7 @@ def draw(
         spent += drawn.evaluations * len(drawn.x)
         progress(len(drawn.x))
     x = checkpoint.x_scale.restore(torch.cat(parts).numpy())
-    return x.astype(np.float32), spent / (len(y) * count)
+    return x.astype(np.float32), spent / (len(condition) * count)
 
 
 def _integrate(

@@ -112,7 +112,7 @@ def histograms(config: Config, shown: list[tuple[Cell, Integrator]]) -> Figure:
 
 
 def cases(config: Config, cell: Cell, by: Integrator) -> Figure:
-    """Three test measurements: true flux, posterior mean and one standard deviation about it (Fig 7)."""
+    """Three test measurements: true flux, posterior mean and one standard deviation about it (Figs 7, 13, 16)."""
     problem = FLUX_PROBLEMS[cell.problem]
     dataset = datasets.read(layout.solved(config, cell.problem))
     operator = MeasurementOperator.of(dataset, cell.noise)
@@ -120,7 +120,8 @@ def cases(config: Config, cell: Cell, by: Integrator) -> Figure:
     mean, std = found.x.mean(axis=1), found.x.std(axis=1, ddof=1)
     exact = None
     if dataset.operator is not None:
-        exact = linear_gaussian(problem.prior, dataset.operator, operator.y_scale.restore(found.y), operator.noise_std)
+        y = operator.y_scale.restore(found.y)
+        exact = linear_gaussian(problem.prior, dataset.operator, y, operator.noise_std, found.mask)
     edges, count = problem.geometry.edges, problem.geometry.segments
     shown = min(CASES, len(mean))
     figure, axes = plt.subplots(
@@ -136,7 +137,8 @@ def cases(config: Config, cell: Cell, by: Integrator) -> Figure:
                 label = "linear-Gaussian posterior, mean"
                 axis.stairs(exact.mean[case, here], edges, color=ORANGE, lw=1.2, ls="--", baseline=None, label=label)
             axis.stairs(dataset.test.x[case, here], edges, color="black", lw=1.2, baseline=None, label="truth")
-            axis.set_title(f"case {case + 1}, {wall} wall", fontsize=9)
+            on = "" if found.mask is None else f", {found.mask[case].sum()} of {found.mask.shape[1]} sensors on"
+            axis.set_title(f"case {case + 1}, {wall} wall{on}", fontsize=9)
         axes[1, case].set_xlabel("distance from the inlet")
     for axis in axes[:, 0]:
         axis.set_ylabel("flux")
@@ -152,7 +154,7 @@ def cases(config: Config, cell: Cell, by: Integrator) -> Figure:
 
 
 def segments(config: Config, flux: list[Row], problem: str, metric: str) -> Figure:
-    """Error (Figs 9, 10) or posterior standard deviation (Fig 11) of each segment, by noise level and formulation."""
+    """Error or posterior standard deviation of each segment, by noise level and formulation (Figs 9-11, 14, 17-20)."""
     least, seed = min(config.sampling.alphas), config.training.seeds[0]
     wanted = (problem, metric, least, seed)
     rows = [row for row in flux if (row["problem"], row["metric"], row["alpha"], row["seed"]) == wanted]
@@ -178,7 +180,9 @@ def segments(config: Config, flux: list[Row], problem: str, metric: str) -> Figu
             for colour, noise in zip(colours, noises, strict=False):
                 line = [row for row in here if row["noise"] == noise]
                 _line(axis, line, "value", color=colour, marker="o", ms=3, label=f"model, noise {noise:g}")
-                _line(axis, line, "exact", color=colour, ls="--", lw=1.0, label=f"linear-Gaussian, noise {noise:g}")
+                if line[0]["exact"] is not None:  # the problem is linear
+                    label = f"linear-Gaussian, noise {noise:g}"
+                    _line(axis, line, "exact", color=colour, ls="--", lw=1.0, label=label)
             _line(axis, [row for row in here if row["noise"] == noises[0]], "prior", color="0.5", ls=":", label="prior")
             axis.set_title(f"{name}, {wall} wall", fontsize=9)
         column[-1].set_xlabel("segment, from the inlet")

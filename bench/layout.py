@@ -45,14 +45,15 @@ def sampled(config: Config) -> list[tuple[Cell, Integrator]]:
 def data_specification(config: Config, problem: str) -> dict[str, Any]:
     """What a problem's data set must carry."""
     sizes = config.sizes(problem)
-    return datasets.expected_specification(problem, sizes.train_samples, sizes.test_samples, config.seed)
+    return datasets.expected_specification(
+        problem, sizes.train_samples, sizes.test_samples, config.seed, config.flux.mesh
+    )
 
 
 def expected_samples(config: Config, cell: Cell, integrator: Integrator) -> dict[str, Any]:
     """What a sample file must carry."""
-    data = data_specification(config, cell.problem)
-    count, generated = config.measurements(cell.problem), config.sizes(cell.problem).generated
-    return sample_specification(cell, data, integrator, count, generated, config.seed)
+    data, sizes = data_specification(config, cell.problem), config.sizes(cell.problem)
+    return sample_specification(cell, data, integrator, sizes.measurements, sizes.generated, config.seed)
 
 
 def solved(config: Config, problem: str) -> Path:

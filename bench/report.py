@@ -6,7 +6,7 @@ from bench import figures, layout, tables
 from bench import score as scores
 from bench.config import Config
 from bench.tables import Row
-from solvers.storage import provenance, write_text
+from solvers.storage import provenance, write_csv, write_text
 
 
 def write_report(config: Config) -> str:
@@ -44,9 +44,9 @@ def write_tables(config: Config) -> None:
     """
     table2, flux = _rows(config)
     if table2:
-        tables.write_table(config.results / "table2.csv", table2, tables.TABLE2_COLUMNS)
+        write_csv(config.results / "table2.csv", table2, tables.TABLE2_COLUMNS)
     if flux:
-        tables.write_table(config.results / "flux.csv", flux, tables.FLUX_COLUMNS)
+        write_csv(config.results / "flux.csv", flux, tables.FLUX_COLUMNS)
 
 
 def _rows(config: Config) -> tuple[list[Row], list[Row]]:

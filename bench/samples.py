@@ -1,20 +1,20 @@
 """Sample files: what a stage of sampling leaves for all that comes after it.
 
 HDF5, version 1: attributes as in a data set, `evaluations` and `seconds`; `x` (M, S, d) float32 holds S samples for
-each of M measurements in physical units, `y` (M, n) the normalised measurements.
+each of M measurements in physical units, `y` (M, n) the normalised measurements, `mask` (M, n), where sensors may be
+off, which of them are on.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from solvers import datasets
 from solvers.densities import DENSITIES
-from solvers.storage import atomic_path
+from solvers.measurements import Mask
 from training.cells import Cell
 
 SCHEMA = "fluxbench.samples"
@@ -60,6 +60,7 @@ class PosteriorSamples:
         specification: what determines it.
         x: samples in physical units, shape (M, S, d).
         y: normalised measurements, shape (M, n).
+        mask: True where a sensor is on, shape (M, n); None where all of them always are.
         evaluations: network evaluations a sample, the mean.
         seconds: wall time of sampling.
     """
@@ -67,6 +68,7 @@ class PosteriorSamples:
     specification: dict[str, Any]
     x: NDArray[np.float32]
     y: NDArray[np.float64]
+    mask: Mask | None
     evaluations: float
     seconds: float
 
@@ -110,6 +112,7 @@ def read(path: Path) -> PosteriorSamples:
             specification=datasets.record(file, "specification"),
             x=datasets.read_array(file, "x"),
             y=datasets.read_array(file, "y"),
+            mask=datasets.read_array(file, "mask") if "mask" in file else None,
             evaluations=float(file.attrs["evaluations"]),
             seconds=float(file.attrs["seconds"]),
         )
@@ -117,8 +120,9 @@ def read(path: Path) -> PosteriorSamples:
 
 def write(path: Path, samples: PosteriorSamples) -> None:
     """Write a sample file atomically."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        datasets.write_header(file, SCHEMA, VERSION, samples.specification)
+    with datasets.created(path, SCHEMA, VERSION, samples.specification) as file:
         file.attrs["evaluations"] = samples.evaluations
         file.attrs["seconds"] = samples.seconds
         datasets.write_arrays(file, {"x": samples.x, "y": samples.y})
+        if samples.mask is not None:
+            datasets.write_arrays(file, {"mask": samples.mask})

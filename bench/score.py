@@ -163,24 +163,27 @@ def floor_specification(data: dict[str, Any], generated: int) -> dict[str, Any]:
 
 
 def _flux_rows(cell: Cell, dataset: Dataset, samples: PosteriorSamples) -> Rows:
-    """Figs 9-11: error and posterior standard deviation by segment, beside the prior's and the linear-Gaussian ones."""
+    """Figs 9-11, 14, 17-20: error and posterior standard deviation by segment, beside the prior's and, where the
+    problem is linear, the linear-Gaussian ones.
+    """
     problem = FLUX_PROBLEMS[cell.problem]
     count = len(samples.x)
     truth = dataset.test.x[:count]
     mean_flux = float(dataset.test.x.mean())
     prior_mean, prior_std = problem.prior.clipped_moments
     prior_error = metrics.segment_errors(np.full_like(truth, prior_mean), truth, mean_flux)
-    if dataset.operator is None:
-        raise InputError(f"{cell.problem}: expected a data set with its sensor operator, found none")
-    operator = MeasurementOperator.of(dataset, cell.noise)
-    exact = linear_gaussian(problem.prior, dataset.operator, operator.y_scale.restore(samples.y), operator.noise_std)
+    exact_error = exact_std = None
+    if problem.is_linear:
+        if dataset.operator is None:
+            raise InputError(f"{cell.problem}: expected a data set with its sensor operator, found none")
+        operator = MeasurementOperator.of(dataset, cell.noise)
+        y = operator.y_scale.restore(samples.y)
+        exact = linear_gaussian(problem.prior, dataset.operator, y, operator.noise_std, samples.mask)
+        exact_error = metrics.segment_errors(exact.mean, truth, mean_flux)
+        exact_std = exact.std.mean(axis=0)
     columns = {
-        "error": (
-            metrics.segment_errors(samples.x.mean(axis=1), truth, mean_flux),
-            prior_error,
-            metrics.segment_errors(exact.mean, truth, mean_flux),
-        ),
-        "std": (metrics.segment_stds(samples.x), np.full(truth.shape[1], prior_std), exact.std),
+        "error": (metrics.segment_errors(samples.x.mean(axis=1), truth, mean_flux), prior_error, exact_error),
+        "std": (metrics.segment_stds(samples.x), np.full(truth.shape[1], prior_std), exact_std),
     }
     segments = problem.geometry.segments
     return [
@@ -192,7 +195,7 @@ def _flux_rows(cell: Cell, dataset: Dataset, samples: PosteriorSamples) -> Rows:
             "metric": metric,
             "value": float(value[j]),
             "prior": float(prior[j]),
-            "exact": float(reference[j]),
+            "exact": None if reference is None else float(reference[j]),
             "measurements": count,
         }
         for metric, (value, prior, reference) in columns.items()

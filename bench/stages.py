@@ -39,6 +39,7 @@ def solve(config: Config) -> None:
             continue
         command = ["-m", "solvers.generate", "--problem", problem, "--out", str(path), "--ranks", str(config.ranks)]
         command += ["--train", str(sizes.train_samples), "--test", str(sizes.test_samples), "--seed", str(config.seed)]
+        command += ["--mesh", config.flux.mesh]
         if sys.stderr.isatty():
             command.append("--progress")
         status = subprocess.run([*launcher(config.ranks), *command], check=False).returncode
@@ -96,7 +97,8 @@ def sample(config: Config) -> None:
         if path.exists():
             expected = layout.expected_samples(config, cell, integrator)
             check_specification(path, samples.specification(path), expected)
-        generated, count = config.sizes(cell.problem).generated, config.measurements(cell.problem)
+        sizes = config.sizes(cell.problem)
+        count, generated = sizes.measurements, sizes.generated
         files = (data[cell.problem], checkpoint, path)
         task = partial(sample_cell, cell, *files, integrator, count, generated, config.seed, device)
         tasks.append((f"{cell.name} {integrator.label}", count * generated, task))

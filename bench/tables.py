@@ -1,10 +1,6 @@
 """The tidy tables, and the same numbers in the paper's shape as Markdown."""
 
-import csv
-import io
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -12,7 +8,8 @@ import torch
 
 from bench.config import Config
 from diffusion.formulations import formulation
-from solvers.storage import write_text
+from solvers.measurements import OFF
+from solvers.problems import FLUX_PROBLEMS
 from training.recipes import RECIPES
 
 TABLE2_COLUMNS = (
@@ -30,15 +27,6 @@ READINGS = {
 }
 
 Row = dict[str, Any]
-
-
-def write_table(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None:
-    """Write rows as CSV atomically; absent values stay empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", extrasaction="raise", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
 
 
 def formulation_label(row: Row) -> str:
@@ -90,24 +78,29 @@ def _table2_entry(rows: list[Row]) -> str:
 
 def flux_markdown(config: Config, rows: list[Row]) -> str:
     """The flux problems' errors and posterior standard deviations, the mean over all segments."""
-    sizes, first = config.flux, rows[0]
+    flux, first = config.flux, rows[0]
+    trained = ", ".join(f"{problem} {config.sizes(problem).train_samples:,}" for problem in flux.problems)
     lines = [
-        "## Boundary flux (section 6.2)\n",
+        "## Boundary flux (sections 6.2, 6.3)\n",
         "Normalised error abs(posterior mean - truth) / mean flux, and posterior standard deviation (units of flux),",
         "mean over 30 segments, beside those of the linear-Gaussian posterior (exact but for the prior's clipping at",
-        "zero) on the same measurements, and those of the prior, which knows no measurement.\n",
+        'zero; "-" where the problem is not linear) on the same measurements, and those of the prior, which knows no',
+        "measurement.\n",
         "| problem | noise | formulation | sampler | error | lin.-Gauss. | prior | std | lin.-Gauss. | prior |",
         "|---" * 10 + "|",
     ]
     for key, group in _grouped(rows, "problem", "noise").items():
         entries = []
         for metric in ("error", "std"):
-            value, exact, prior = _means([row for row in group if row["metric"] == metric], "value", "exact", "prior")
-            entries.append(f"**{value:.3f}** | {exact:.3f} | {prior:.3f}")
+            those = [row for row in group if row["metric"] == metric]
+            value, prior = _means(those, "value", "prior")
+            exact = "-" if those[0]["exact"] is None else f"{_means(those, 'exact')[0]:.3f}"
+            entries.append(f"**{value:.3f}** | {exact} | {prior:.3f}")
         lines.append(f"| {' | '.join(key)} | {' | '.join(entries)} |")
     lines += [
-        f"\n{_training(config, first)}, {sizes.train_samples:,} samples;",
-        f"{sizes.measurements:,} test measurements (paper: 1,000) with {sizes.generated:,} posterior samples each",
+        f"\n{_training(config, first)}, samples: {trained};",
+        *_masks(config),
+        f"{flux.measurements:,} test measurements (paper: 1,000) with {flux.generated:,} posterior samples each",
         f"(paper: 1,000); {_schedules(config, 'flux')};",
         f"{_integrators(config, rows)}.",
         "Noise is a standard deviation in units of the measurement's range. Choices of ours where the paper's are",
@@ -116,6 +109,16 @@ def flux_markdown(config: Config, rows: list[Row]) -> str:
         "N(0, sigma(1)^2), not N(0, 1).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _masks(config: Config) -> list[str]:
+    """What the networks are told where sensors may be off."""
+    shares = {problem: FLUX_PROBLEMS[problem].sensors_on for problem in config.flux.problems}
+    return [
+        f"{problem}: each sensor on with probability {on:g}, off ones read {OFF:g}, the network sees y and the mask;"
+        for problem, on in shares.items()
+        if on < 1.0
+    ]
 
 
 def _grouped(rows: list[Row], *columns: str) -> dict[tuple[str, ...], list[Row]]:

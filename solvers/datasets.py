@@ -11,8 +11,10 @@ Arrays are float64 with Fletcher-32 checksums, so that a damaged file is found w
 stored: they are applied to y from per-sample random streams (see :mod:`solvers.measurements`).
 """
 
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.densities import DENSITIES
-from solvers.discretisation import PRODUCTION
+from solvers.discretisation import discretisation
 from solvers.errors import InputError
 from solvers.problems import FLUX_PROBLEMS
 from solvers.storage import atomic_path, provenance
@@ -70,6 +72,14 @@ def write_arrays(file: h5py.Group, arrays: Mapping[str, NDArray[Any]], units: Ma
             array.attrs["units"] = unit
 
 
+def create_array(
+    file: h5py.Group, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], units: Mapping[str, str]
+) -> None:
+    """Make room for a checksummed array that is written a chunk at a time; ``units`` as in :func:`write_arrays`."""
+    array = file.create_dataset(name, shape, np.float64, chunks=chunks, fletcher32=True)
+    array.attrs["units"] = units[name.rsplit("/", 1)[-1]]
+
+
 def write(path: Path, dataset: Dataset) -> None:
     """Write a data set atomically."""
     arrays = {
@@ -80,23 +90,34 @@ def write(path: Path, dataset: Dataset) -> None:
     }
     if dataset.operator is not None:
         arrays["operator"] = dataset.operator
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        write_header(file, SCHEMA, VERSION, dataset.specification, dataset.provenance)
+    with created(path, SCHEMA, VERSION, dataset.specification, dataset.provenance) as file:
         write_arrays(file, arrays, dataset.units)
 
 
-def write_header(
-    file: h5py.File,
+@contextmanager
+def created(
+    path: Path,
     schema: str,
     version: int,
     specification: Mapping[str, Any],
     made: Mapping[str, Any] | None = None,
-) -> None:
-    """Mark an HDF5 file with its schema, specification and provenance."""
-    file.attrs["schema"] = schema
-    file.attrs["version"] = version
-    file.attrs["specification"] = json.dumps(specification)
-    file.attrs["provenance"] = json.dumps(provenance() if made is None else made)
+) -> Iterator[h5py.File]:
+    """An HDF5 file with its schema, specification and provenance, which appears at ``path`` when the block ends.
+
+    It is put together in memory: HDF5 does not survive a disk that is full while it writes.
+
+    Raises:
+        InputError: if the directory or the file cannot be written.
+    """
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        file.attrs["schema"] = schema
+        file.attrs["version"] = version
+        file.attrs["specification"] = json.dumps(specification)
+        file.attrs["provenance"] = json.dumps(provenance() if made is None else made)
+        yield file
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(image.getbuffer())
 
 
 def open_checked(path: Path, schema: str, version: int) -> h5py.File:
@@ -145,18 +166,23 @@ def read_array(file: h5py.File, name: str) -> NDArray[Any]:
     return values
 
 
-def expected_specification(problem: str, train: int, test: int, seed: int) -> dict[str, Any]:
+def expected_specification(problem: str, train: int, test: int, seed: int, mesh: str = "aligned") -> dict[str, Any]:
     """Everything that determines a data set's content.
 
     Raises:
-        InputError: if there is no such problem, or a size is not positive.
+        InputError: if there is no such problem or mesh, or a size is not positive.
     """
     for name, size in (("train", train), ("test", test)):
         if size < 1:
             raise InputError(f"--{name}: expected at least one sample, found {size}")
     wanted: dict[str, Any] = {"problem": problem, "train": train, "test": test, "seed": seed}
     if problem in FLUX_PROBLEMS:
-        wanted |= {"definition": asdict(FLUX_PROBLEMS[problem]), "discretisation": asdict(PRODUCTION)}
+        definition = FLUX_PROBLEMS[problem]
+        wanted |= {
+            "mesh": mesh,
+            "discretisation": asdict(discretisation(definition, mesh)),
+            "definition": asdict(definition),
+        }
     elif problem not in DENSITIES:
         known = ", ".join([*DENSITIES, *FLUX_PROBLEMS])
         raise InputError(f"--problem: expected one of {known}, found {problem!r}")

@@ -1,4 +1,4 @@
-"""Generate a data set under MPI: each rank makes its share of the samples, in shards.
+"""Generate a data set under MPI: ranks take shards of samples from one counter until none is left.
 
     mpiexec -n 2 python -m mpi4py -m solvers.generate --problem linear --train 9000 --test 1000 --out linear.h5
 
@@ -10,37 +10,34 @@ file.
 
 import argparse
 import os
-import shutil
+import resource
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from mpi4py import MPI
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from solvers import datasets
-from solvers.datasets import Dataset, Split
+from solvers.datasets import Split
 from solvers.densities import DENSITIES
+from solvers.discretisation import MESHES
 from solvers.errors import InputError
 from solvers.problems import FLUX_PROBLEMS
-from solvers.storage import atomic_path, check_specification, provenance
-
-SHARD_SCHEMA = "fluxbench.shard"
-SHARD_VERSION = 1
-SHARD_SAMPLES = 1000
+from solvers.shards import Shards
+from solvers.storage import check_specification, provenance
 
 Floats = NDArray[np.float64]
-Block = tuple[str, int, int]
-"""Split, first sample, one past the last sample."""
 
 
-class Simulator(Protocol):
+class Source(Protocol):
     """What can fill a data set."""
 
     @property
@@ -58,108 +55,122 @@ class Simulator(Protocol):
         ...
 
 
-def blocks(train: int, test: int) -> list[Block]:
-    """The shards of a data set, cut at multiples of ``SHARD_SAMPLES``."""
-    return [
-        (split, start, min(start + SHARD_SAMPLES, count))
-        for split, count in (("train", train), ("test", test))
-        for start in range(0, count, SHARD_SAMPLES)
-    ]
+class Queue:
+    """Hands out numbers 0, 1, 2, ... to whichever rank asks first, and adds up what is done.
+
+    Two integers in rank 0's memory that every rank updates in place (MPI one-sided communication): no rank waits for
+    another, and none is spent on giving orders.
+    """
+
+    def __init__(self, comm: MPI.Comm) -> None:
+        self.window = MPI.Win.Allocate(16 if comm.rank == 0 else 0, 8, comm=comm)
+        if comm.rank == 0:
+            np.frombuffer(self.window.tomemory(), dtype=np.int64)[:] = 0
+        comm.Barrier()
+        self.window.Lock_all()
+
+    def _add(self, amount: int, place: int) -> int:
+        before = np.zeros(1, dtype=np.int64)
+        self.window.Fetch_and_op(np.array([amount], dtype=np.int64), before, 0, place, MPI.SUM)
+        self.window.Flush(0)
+        return int(before[0])
+
+    def numbers(self, end: int) -> Iterator[int]:
+        """The numbers below ``end`` that fall to this rank."""
+        while (number := self._add(1, 0)) < end:
+            yield number
+
+    def stop(self, end: int) -> None:
+        """Leave nothing for any rank."""
+        self._add(end, 0)
+
+    def finish(self, amount: int) -> int:
+        """Report work as done; returns what all ranks have done by now."""
+        return self._add(amount, 1) + amount
+
+    def close(self) -> None:
+        """Give the memory back, when all ranks are here."""
+        self.window.Unlock_all()
+        self.window.Free()
 
 
 def generate(specification: dict[str, Any], path: Path, comm: MPI.Comm, progress: bool = False) -> bool:
     """Make the data set at ``path``, with all ranks of ``comm``; False if it was there already.
 
     Raises:
-        InputError: on every rank, if ``path`` holds something else or cannot be written.
+        InputError: on every rank, if ``path`` holds something else or cannot be written, or a sample cannot be solved.
     """
     began = time.perf_counter()
-    if _on_root(comm, lambda: _is_done(path, specification)):
+    shards = Shards(path, specification)
+    if _on_root(comm, lambda: _is_done(shards)):
         return False
     problem, seed = specification["problem"], specification["seed"]
-    todo = blocks(specification["train"], specification["test"])
+    source, operator = _source(specification, comm)
 
-    operator: Floats | None = None
-    simulator: Simulator
-    if problem in FLUX_PROBLEMS:
-        # On every rank, since PETSc starts up collectively; and not for the densities, which need none of it.
-        from solvers.linear import LinearSimulator, sensor_operator  # noqa: PLC0415
-
-        # One rank solves and all use its operator, whatever they run on.
-        operator = _on_root(comm, lambda: sensor_operator(FLUX_PROBLEMS[problem]))
-        simulator = LinearSimulator(FLUX_PROBLEMS[problem], operator)
-    else:
-        simulator = DENSITIES[problem]
-
-    folder = _shards(path)
-    mine = todo[comm.rank :: comm.size]
-    error, kept = None, 0
-    try:
-        for split, start, stop in tqdm(
-            mine, f"solve {problem}", unit="shard", disable=not (progress and comm.rank == 0)
-        ):
-            shard = _shard_path(folder, split, start)
-            if _shard_is_whole(shard, specification, stop - start):
-                kept += 1
-            else:
-                _write_shard(shard, specification, Split(*simulator.simulate(seed, split, start, stop)))
-    except InputError as caught:
-        error = caught
-    if errors := [each for each in comm.allgather(error) if each is not None]:
-        raise errors[0]
+    kept, error = 0, None
+    queue, everything = Queue(comm), shards.all
+    total = sum(shard.samples for shard in everything)
+    with tqdm(total=total, desc=f"solve {problem}", unit="sample", disable=not (progress and comm.rank == 0)) as bar:
+        try:
+            for number in queue.numbers(len(everything)):
+                shard = everything[number]
+                if shards.is_whole(shard):
+                    kept += 1
+                else:
+                    shards.write(shard, Split(*source.simulate(seed, shard.split, shard.start, shard.stop)))
+                bar.update(queue.finish(shard.samples) - bar.n)
+        except InputError as caught:
+            error = caught
+            queue.stop(len(everything))
+        if errors := [each for each in comm.allgather(error) if each is not None]:
+            queue.close()
+            raise errors[0]
+        bar.update(total - bar.n)
+    queue.close()
     kept = comm.allreduce(kept)
     if comm.rank == 0 and kept:
-        print(f"solve {problem}: resumed from {kept} of {len(todo)} shards", flush=True)
+        print(f"solve {problem}: resumed from {kept} of {len(everything)} shards", flush=True)
 
-    def join() -> None:
-        splits = {}
-        for name in ("train", "test"):
-            parts = [_read_shard(_shard_path(folder, split, start)) for split, start, _ in todo if split == name]
-            splits[name] = Split(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))
-        made = provenance() | {"ranks": comm.size, "seconds": round(time.perf_counter() - began, 3)}
-        units = {"x": simulator.x_units, "y": simulator.y_units}
-        datasets.write(path, Dataset(specification, made, splits["train"], splits["test"], operator, units))
-        shutil.rmtree(folder)
-
-    _on_root(comm, join)
+    made = provenance() | {
+        "ranks": comm.size,
+        "seconds": round(time.perf_counter() - began, 3),
+        "peak_memory_mb": round(comm.allreduce(peak_memory(), MPI.MAX) / 1e6),
+    }
+    _on_root(comm, lambda: shards.join(made, operator, {"x": source.x_units, "y": source.y_units}))
     return True
 
 
-def _is_done(path: Path, specification: dict[str, Any]) -> bool:
+def peak_memory() -> int:
+    """The most memory that this process has held, in bytes."""
+    with suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    # Elsewhere than on Linux; there it would count what the process was before it became this program.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _is_done(shards: Shards) -> bool:
+    path = shards.dataset
     if not path.exists():
         return False
-    check_specification(path, datasets.specification(path), specification)
-    shutil.rmtree(_shards(path), ignore_errors=True)  # of a run that was killed at its very end
+    check_specification(path, datasets.specification(path), shards.specification)
+    shards.remove()  # of a run that was killed at its very end
     return True
 
 
-def _shards(path: Path) -> Path:
-    return path.with_name(f"{path.name}.shards")
+def _source(specification: dict[str, Any], comm: MPI.Comm) -> tuple[Source, Floats | None]:
+    """What makes the samples, and the sensor operator where there is one."""
+    problem = specification["problem"]
+    if problem in DENSITIES:
+        return DENSITIES[problem], None
+    # On every rank, since PETSc starts up collectively; and not for the densities, which need none of it.
+    from solvers.simulators import FluxSource, simulator  # noqa: PLC0415
 
-
-def _shard_path(folder: Path, split: str, start: int) -> Path:
-    return folder / f"{split}-{start:08d}.h5"
-
-
-def _write_shard(path: Path, specification: dict[str, Any], samples: Split) -> None:
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        datasets.write_header(file, SHARD_SCHEMA, SHARD_VERSION, specification, {})
-        datasets.write_arrays(file, {"x": samples.x, "y": samples.y})
-
-
-def _read_shard(path: Path) -> Split:
-    with datasets.open_checked(path, SHARD_SCHEMA, SHARD_VERSION) as file:
-        return Split(datasets.read_array(file, "x"), datasets.read_array(file, "y"))
-
-
-def _shard_is_whole(path: Path, specification: dict[str, Any], samples: int) -> bool:
-    """Whether an earlier run left this shard; a damaged one, or one of another specification, is made again."""
-    try:
-        with datasets.open_checked(path, SHARD_SCHEMA, SHARD_VERSION) as file:
-            check_specification(path, datasets.record(file, "specification"), specification)
-        return len(_read_shard(path).x) == samples
-    except InputError:
-        return False
+    # One rank assembles and all use its arrays, whatever they run on.
+    flux_problem = FLUX_PROBLEMS[problem]
+    found = _on_root(comm, lambda: simulator(flux_problem, specification["mesh"]))
+    return FluxSource(flux_problem, found), found.operator
 
 
 def _on_root(comm: MPI.Comm, action: Any) -> Any:
@@ -183,18 +194,24 @@ def main() -> int:
     parser.add_argument("--train", type=int, required=True, help="training samples")
     parser.add_argument("--test", type=int, required=True, help="test samples")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--mesh", default=MESHES[0], help=f"{', '.join(MESHES)} (850 x 200 linear); default {MESHES[0]}"
+    )
     parser.add_argument("--out", type=Path, required=True, help="HDF5 file to make")
     parser.add_argument("--progress", action="store_true", help="draw a progress bar")
     parser.add_argument("--ranks", type=int, help="number of ranks that there must be")
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends every rank at once; whoever started them speaks
     comm = MPI.COMM_WORLD
+    samples = arguments.train + arguments.test
     try:
         if arguments.ranks not in {None, comm.size}:  # a launcher of another MPI starts so many single ranks
             raise InputError(f"--ranks: expected an MPI job of {arguments.ranks}, found one of {comm.size}")
         specification = datasets.expected_specification(
-            arguments.problem, arguments.train, arguments.test, arguments.seed
+            arguments.problem, arguments.train, arguments.test, arguments.seed, arguments.mesh
         )
+        if comm.size > samples:
+            raise InputError(f"ranks: expected at most one a sample, found {comm.size} for {samples} samples")
         began = time.perf_counter()
         made = generate(specification, arguments.out, comm, arguments.progress)
     except InputError as error:
@@ -203,11 +220,11 @@ def main() -> int:
         comm.Barrier()
         MPI.Finalize()  # an orderly end: mpi4py's runner would abort the job and say so once a rank
         os._exit(2)
+    peak = comm.allreduce(peak_memory(), MPI.MAX) / 1e6
     if comm.rank == 0:
-        samples = arguments.train + arguments.test
         seconds = time.perf_counter() - began
-        done = f"{samples} samples in {seconds:.1f} s on {comm.size} rank(s)" if made else "there already"
-        print(f"solve {arguments.problem}: {done} -> {arguments.out}", flush=True)
+        done = f"{samples} samples in {seconds:.1f} s on {comm.size} rank(s), at most {peak:.0f} MB each"
+        print(f"solve {arguments.problem}: {done if made else 'there already'} -> {arguments.out}", flush=True)
     return 0
 
 

@@ -1,7 +1,8 @@
 """The linear flux problem: thirty solves serve every sample.
 
-u depends linearly on the flux, so the noise-free measurement is y = G q with the sensor operator G = P A^-1 F, one
-column a segment. One factorisation and one solve with d right-hand sides give it; a sample is then a small product.
+u depends linearly on the flux, so the noise-free measurement is y = G q with the sensor operator G = P J^-1 F, one
+column a segment, J = A - M f'(0). One factorisation and one solve with d right-hand sides give it; a sample is then a
+small product.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers import assembly
+from solvers.assembly import System
 from solvers.problems import FluxProblem
 
 Floats = NDArray[np.float64]
@@ -17,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LinearSimulator:
-    """Pairs (x, y) of flux and noise-free sensor values.
+    """Noise-free sensor values of a linear problem.
 
     Attributes:
         problem: the flux problem.
@@ -26,22 +27,18 @@ class LinearSimulator:
 
     problem: FluxProblem
     operator: Floats
-    x_units: str = "flux"
-    y_units: str = "concentration"
 
-    @property
-    def name(self) -> str:
-        """The problem's name."""
-        return self.problem.name
-
-    def simulate(self, seed: int, split: str, start: int, stop: int) -> tuple[Floats, Floats]:
-        """Samples ``start`` to ``stop - 1`` of a split: fluxes (N, d) and noise-free sensor values (N, n)."""
-        x = self.problem.prior.sample(seed, f"{self.name}/{split}/flux", start, stop)
+    def measure(self, flux: Floats) -> Floats:
+        """Sensor values (B, n) of fluxes (B, d)."""
         # einsum without BLAS: a sample's bits must not depend on how many samples are solved with it.
-        return x, np.einsum("ij,kj->ik", x, self.operator, optimize=False)
+        return np.einsum("ij,kj->ik", flux, self.operator, optimize=False)
+
+    def jacobian(self, flux: Floats) -> Floats:
+        """Derivative of the sensor values with respect to each flux (B, d): G for each, shape (B, n, d)."""
+        return np.broadcast_to(self.operator, (len(flux), *self.operator.shape))
 
 
-def sensor_operator(problem: FluxProblem) -> Floats:
-    """Sensor operator G = P A^-1 F of a linear problem on the production mesh, shape (n, d)."""
-    system = assembly.assemble(problem)
-    return system.sensing @ assembly.solve(system.stiffness, system.load)
+def sensor_operator(system: System) -> Floats:
+    """Sensor operator G = P (A - M f'(0))^-1 F of a linear problem, shape (n, d)."""
+    load = system.load.copy()
+    return system.sensing @ system.linearised(np.zeros(len(system.mass))).solve(load, np.empty_like(load))

@@ -1,17 +1,21 @@
 """The boundary-flux problems (sections 6.2, 6.3) as small immutable objects.
 
-A species is carried through the rectangle [0, L] x [0, H] by b = (U_max 4 (y/H)(1 - y/H), 0) and diffuses:
+A species is carried through the rectangle [0, L] x [0, H] by b = (v(y/H), 0), diffuses and reacts:
 
-    b . grad u - kappa Lap u = 0,
+    b . grad u - kappa Lap u = f(u),
 
-with u = 0 on the left, zero flux on the right, and on both walls kappa du/dn = q for 0 < x < L_q, piecewise constant on
-equal segments, zero beyond. The inferred vector x is q on the lower wall's segments, then on the upper wall's, in the
-direction of the flow; the measurement y is u at the sensors, row by row. Lengths are in units of the domain, u in
-units of concentration; only numbers marked "choice" are ours (the paper's were lost).
+with polynomials v and f, u = 0 on the left, zero flux on the right, and on both walls kappa du/dn = q for 0 < x <
+L_q, piecewise constant on equal segments, zero beyond. The inferred vector x is q on the lower wall's segments, then
+on the upper wall's, in the direction of the flow; the measurement y is u at the sensors, row by row. Lengths are in
+units of the domain, u in units of concentration; only numbers marked "choice" are ours (the paper's were lost).
+
+A problem is data: another velocity, reaction, geometry, prior or set of sensors is another object, and no solver
+changes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +25,43 @@ from solvers import streams
 from solvers.errors import InputError
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """c_0 + c_1 s + c_2 s^2 + ..., for numbers, arrays and symbolic expressions alike."""
+
+    coefficients: tuple[float, ...] = ()
+
+    def __call__(self, s: Any) -> Any:
+        """The value at ``s``, by Horner's rule."""
+        *lower, highest = self.coefficients or (0.0,)
+        if not lower:
+            return 0.0 * s + highest
+        value = highest
+        for c in reversed(lower):
+            value = value * s + c
+        return value
+
+    @property
+    def degree(self) -> int:
+        """The highest power whose coefficient is not zero; 0 for constants."""
+        return max((k for k, c in enumerate(self.coefficients) if c != 0.0), default=0)
+
+    @property
+    def derivative(self) -> "Polynomial":
+        """The polynomial's derivative."""
+        return Polynomial(tuple(k * c for k, c in enumerate(self.coefficients) if k > 0))
+
+
+def poiseuille(max_velocity: float) -> Polynomial:
+    """U_max 4 s (1 - s), the parabolic profile between two walls; s = y/H."""
+    return Polynomial((0.0, 4.0 * max_velocity, -4.0 * max_velocity))
+
+
+def logistic(rate: float, capacity: float) -> Polynomial:
+    """R u (1 - u/K): growth at rate r up to the capacity K."""
+    return Polynomial((0.0, rate, -rate / capacity))
 
 
 @dataclass(frozen=True)
@@ -110,37 +151,71 @@ SMOOTH = smooth(CHANNEL)
 
 @dataclass(frozen=True)
 class FluxProblem:
-    """One inverse problem: where the species flows, what is inferred, what is measured."""
+    """One inverse problem: where the species flows, how it reacts, what is inferred, what is measured.
+
+    Attributes:
+        name: names its data sets and random streams.
+        velocity: v(s) along the channel, s = y/H.
+        kappa: diffusivity.
+        reaction: f(u), what the species gains.
+        start: the concentration from which Newton's method starts; decides the branch where there are several.
+        geometry: channel and segments.
+        prior: of the fluxes.
+        sensor_rows: y of the rows of sensors.
+        sensor_columns: x of the sensors of a row; None is above the segments' centres (choice).
+        sensors_on: probability that a sensor works, independently of the others (section 6.2.1).
+    """
 
     name: str
-    max_velocity: float
+    velocity: Polynomial
     kappa: float
+    reaction: Polynomial = Polynomial()
+    start: float = 0.0
     geometry: Geometry = CHANNEL
     prior: FluxPrior = SMOOTH
     sensor_rows: tuple[float, ...] = (0.5, 1.5)
+    sensor_columns: tuple[float, ...] | None = None
+    sensors_on: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.kappa > 0.0:
             raise InputError(f"{self.name}.kappa: expected a diffusivity above 0, found {self.kappa}")
+        if not 0.0 < self.sensors_on <= 1.0:
+            raise InputError(f"{self.name}.sensors_on: expected a probability above 0, found {self.sensors_on}")
         if self.prior.size != 2 * self.geometry.segments:
             found, expected = self.prior.size, 2 * self.geometry.segments
             raise InputError(f"{self.name}.prior: expected {expected} fluxes, one a segment, found {found}")
-        for y in self.sensor_rows:
-            if not 0.0 <= y <= self.geometry.height:
-                raise InputError(f"{self.name}.sensor_rows: expected 0 <= y <= {self.geometry.height}, found {y}")
+        sides = {"sensor_rows": (self.sensor_rows, "y", self.geometry.height)}
+        if self.sensor_columns is not None:
+            sides["sensor_columns"] = (self.sensor_columns, "x", self.geometry.length)
+        for key, (values, axis, end) in sides.items():
+            for value in values:
+                if not 0.0 <= value <= end:
+                    raise InputError(f"{self.name}.{key}: expected sensors with 0 <= {axis} <= {end}, found {value}")
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the sensor values are a linear function of the fluxes."""
+        return self.reaction.degree <= 1 and self.reaction(0.0) == 0.0
 
     @property
     def sensors(self) -> Floats:
-        """Sensor positions, one above each segment centre (choice), row by row, shape (n, 2)."""
-        x = self.geometry.centres[: self.geometry.segments, 0]
+        """Sensor positions, row by row, shape (n, 2)."""
+        above_centres = self.geometry.centres[: self.geometry.segments, 0]
+        x = above_centres if self.sensor_columns is None else self.sensor_columns
         return np.array([(a, y) for y in self.sensor_rows for a in x])
 
     @property
     def peclet(self) -> float:
-        """U_max (H/2) / kappa."""
-        return self.max_velocity * self.geometry.height / 2.0 / self.kappa
+        """V(1/2) (H/2) / kappa, by the velocity in the middle."""
+        return float(self.velocity(0.5)) * self.geometry.height / 2.0 / self.kappa
 
 
-LINEAR = FluxProblem(name="linear", max_velocity=0.1, kappa=0.016)  # kappa: choice
+# Section 6.2; kappa: choice.
+LINEAR = FluxProblem("linear", poiseuille(0.1), kappa=0.016)
+# Section 6.2.1: the same physics, each sensor on with probability 0.7.
+MULTI_OPERATOR = replace(LINEAR, name="multi-operator", sensors_on=0.7)
+# Section 6.3; kappa, rate and capacity: choice. From u = 2, the capacity, Newton finds the branch that is positive.
+NONLINEAR = FluxProblem("nonlinear", poiseuille(12.0), kappa=2.0, reaction=logistic(rate=2.0, capacity=2.0), start=2.0)
 
-FLUX_PROBLEMS: dict[str, FluxProblem] = {problem.name: problem for problem in (LINEAR,)}
+FLUX_PROBLEMS: dict[str, FluxProblem] = {problem.name: problem for problem in (LINEAR, MULTI_OPERATOR, NONLINEAR)}

@@ -27,7 +27,7 @@ class Checkpoint:
     Attributes:
         specification: what determines the result; see :meth:`Cell.specification`.
         x_size: dimension of the inferred vector.
-        y_size: dimension of the measurement vector.
+        y_size: dimension of what the network is conditioned on: y, or (y, omega) where sensors may be off.
         x_scale: normalisation of the inferred vector.
         y_scale: normalisation of the measurement vector.
         step: optimiser steps done.

@@ -50,7 +50,7 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
     operator = MeasurementOperator.of(dataset, cell.noise)
     samples = operator.measure(dataset.train, "train")
     x0 = torch.as_tensor(samples.x, dtype=torch.float32, device=device)
-    y = torch.as_tensor(samples.y, dtype=torch.float32, device=device)
+    y = torch.as_tensor(samples.condition, dtype=torch.float32, device=device)
     steps_per_epoch = len(x0) // recipe.batch_size
     if steps_per_epoch == 0:
         raise InputError(f"{cell.problem}: expected at least a batch of {recipe.batch_size} samples, found {len(x0)}")

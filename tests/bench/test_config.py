@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import config
+from bench import config, layout
 from solvers.errors import InputError
 
 
@@ -29,6 +29,46 @@ def test_changes_apply() -> None:
     assert changed.worker_count == 3
 
 
+def test_flux_problems_have_sample_counts_of_their_own() -> None:
+    changed = config.load(
+        "quick",
+        [
+            "flux.problems=['linear', 'multi-operator', 'nonlinear']",
+            "flux.train_samples=500",
+            "flux.sizes.multi-operator.train_samples=700",
+            "flux.sizes.nonlinear.test_samples=200",
+        ],
+    )
+    counts = {
+        name: (sizes.train_samples, sizes.test_samples) for name in changed.problems if (sizes := changed.sizes(name))
+    }
+    assert counts["linear"] == (500, 1000)
+    assert counts["multi-operator"] == (700, 1000)
+    assert counts["nonlinear"] == (500, 200)
+    assert counts["tanh"] == (10_000, 100_000)
+    assert (changed.sizes("nonlinear").measurements, changed.sizes("nonlinear").generated) == (100, 50)
+    assert changed.sizes("tanh").measurements == 4  # its values of y
+
+
+def test_the_papers_sample_counts() -> None:
+    paper = config.load("paper")
+    counts = {name: (paper.sizes(name).train_samples, paper.sizes(name).test_samples) for name in paper.flux.problems}
+    assert counts == {"linear": (9_000, 1_000), "multi-operator": (36_000, 1_000), "nonlinear": (36_000, 4_000)}
+
+
+def test_measurements_are_counted_for_the_problems_of_the_run_alone() -> None:
+    changes = ["flux.sizes.nonlinear.test_samples=5"]
+    assert config.load("quick", changes).sizes("nonlinear").test_samples == 5
+    with pytest.raises(InputError, match=r"at most test_samples = 5 for nonlinear, found 100"):
+        config.load("quick", [*changes, "flux.problems=['linear', 'nonlinear']"])
+
+
+def test_the_mesh_belongs_to_what_a_flux_problem_is_solved_with() -> None:
+    coarse, fine = (config.load("quick", [f"flux.mesh={mesh}"]) for mesh in ("aligned", "paper"))
+    assert layout.data_specification(coarse, "linear") != layout.data_specification(fine, "linear")
+    assert layout.data_specification(coarse, "tanh") == layout.data_specification(fine, "tanh")
+
+
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('name = "mine"\n[flux]\nnoise = [0.2]\n')
@@ -50,7 +90,18 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("flux.noise=[nan]", "flux.noise[0]: expected a finite number, found nan"),
         ("flux.noise=[]", "flux.noise: expected list should have at least 1 item"),
         ("flux.noise=[0.1, 0.1]", "flux.noise: expected each value once, found [0.1, 0.1]"),
-        ("flux.measurements=5000", "flux: expected measurements of at most test_samples = 1000, found 5000"),
+        ("flux.measurements=5000", "flux: expected measurements of at most test_samples = 1000 for linear, found 5000"),
+        ("flux.sizes.linear.test_samples=50", "flux: expected measurements of at most test_samples = 50 for linear"),
+        ("flux.sizes.heat.train_samples=5", "flux.sizes.heat: expected a flux problem, one of linear, multi-operator"),
+        ("flux.sizes.tanh.train_samples=5", "flux.sizes.tanh: expected a flux problem, one of linear, multi-operator"),
+        ("flux.sizes.multi-operator.train=5", "flux.sizes.multi-operator.train: unknown key"),
+        (
+            "flux.sizes.multi-operator.train_samples=0",
+            "flux.sizes.multi-operator.train_samples: expected greater than or equal to 1, found 0",
+        ),
+        ("flux.sizes.nonlinear=5", "flux.sizes.nonlinear: expected a table, found 5"),
+        ("flux.sizes=5", "flux.sizes: expected a table, found 5"),
+        ("flux.mesh=coarse", "flux.mesh: expected a mesh, one of aligned, paper, found 'coarse'"),
         ("flux.generated=1", "flux.generated: expected greater than or equal to 2, found 1"),
         ("training.formulations=['vp-k2', 'vp-k2.0']", "training.formulations: expected each value once"),
         ("flux.noise=[0.1, 0.10000001]", "flux.noise: expected each value once"),

@@ -3,6 +3,7 @@
 import csv
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import h5py
@@ -10,23 +11,31 @@ import numpy as np
 import pytest
 import torch
 
-from bench import draw, layout, samples
+from bench import draw, layout, report, samples
 from bench.cli import main
 from bench.config import Config, load
-from bench.samples import Integrator
+from bench.samples import Integrator, PosteriorSamples
+from bench.score import score
+from solvers import datasets
+from solvers.datasets import Dataset, Split
 from solvers.errors import InputError
+from solvers.measurements import MeasurementOperator
+from solvers.problems import FLUX_PROBLEMS
 from solvers.storage import exclusive
 from training import checkpoints
 
+FLUX = ["multi-operator", "linear"]
 SMALL = [
     "name=small",
     "densities.problems=['tanh']",
     "densities.test_samples=20000",
     "densities.epochs=150",
     "densities.generated=1000",
+    f"flux.problems={FLUX}",
     "flux.noise=[0.1]",
     "flux.train_samples=3000",
     "flux.test_samples=60",
+    "flux.sizes.multi-operator.train_samples=6000",
     "flux.measurements=40",
     "flux.generated=40",
     "flux.epochs=150",
@@ -69,9 +78,9 @@ def test_scores_lie_between_the_floor_and_nonsense(root: Path) -> None:
 
 def test_flux_errors_are_below_the_priors_and_not_below_the_exact_posteriors(root: Path) -> None:
     rows = [row for row in table(root, "flux.csv") if row["metric"] == "error"]
-    assert len(rows) == 2 * 30
-    for sampler in ("ODE", "SDE"):
-        those = [row for row in rows if row["sampler"] == sampler]
+    assert len(rows) == 2 * 2 * 30
+    for problem, sampler in product(FLUX, ("ODE", "SDE")):
+        those = [row for row in rows if (row["problem"], row["sampler"]) == (problem, sampler)]
         value, prior, exact = (np.mean([float(row[name]) for row in those]) for name in ("value", "prior", "exact"))
         assert 0.95 * exact < value < 0.85 * prior
     assert {(row["wall"], int(row["segment"])) for row in rows} == {
@@ -82,7 +91,8 @@ def test_flux_errors_are_below_the_priors_and_not_below_the_exact_posteriors(roo
 def test_reports_and_figures_are_there(root: Path) -> None:
     results = root / "results" / "small"
     text = (results / "report.md").read_text()
-    for name in ("histograms_vp-k2", "cases_linear_vp-k2", "error_linear", "std_linear"):
+    flux = [name.format(problem) for name in ("cases_{}_vp-k2", "error_{}", "std_{}") for problem in FLUX]
+    for name in ("histograms_vp-k2", *flux):
         assert f"figures/{name}.png" in text
         assert (results / "figures" / f"{name}.png").stat().st_size > 10_000
     assert "floor" in text
@@ -101,6 +111,74 @@ def test_a_second_run_remakes_nothing_and_lost_files_come_back_the_same(root: Pa
     assert [path for path in files if after[path] != before[path]] == [lost]
     np.testing.assert_array_equal(samples.read(lost).x, kept)
     assert tables == {path: path.read_bytes() for path in tables}
+
+
+def test_the_family_is_conditioned_on_its_masks(config: Config) -> None:
+    """Training, sampling and scoring agree on which sensors are on, and the network uses what it is told."""
+    cell = next(cell for cell in config.cells() if cell.problem == "multi-operator")
+    checkpoint = checkpoints.load(layout.checkpoint_path(config, cell))
+    assert checkpoint.y_size == 60
+    data = datasets.read(layout.data_path(config, "multi-operator"))
+    assert (len(data.train.x), len(data.test.x)) == (6000, 60)
+    expected = MeasurementOperator.of(data, cell.noise).measure(data.test, "test")
+    found = samples.read(layout.sample_path(config, cell, Integrator(0.0, 1e-5, 1)))
+    assert found.mask is not None
+    assert expected.mask is not None
+    assert found.mask.dtype == np.bool_
+    np.testing.assert_array_equal(found.mask, expected.mask[:40])
+    np.testing.assert_array_equal(found.y, expected.y[:40])
+    drawn = [
+        draw.draw(checkpoint, condition, 40, Integrator(0.0, 1e-5, 1), config.seed, torch.device("cpu"))[0]
+        for condition in (expected.condition[:40], np.concatenate([found.y, ~found.mask], axis=1))
+    ]
+    np.testing.assert_allclose(found.x, drawn[0], atol=1e-3)
+    assert np.abs(found.x.mean(axis=1) - drawn[1].mean(axis=1)).mean() > 0.1
+
+
+def test_problems_without_masks_store_none(config: Config) -> None:
+    for cell in config.cells():
+        if cell.problem != "multi-operator":
+            assert samples.read(layout.sample_path(config, cell, Integrator(0.0, 1e-5, 1))).mask is None
+
+
+def test_a_nonlinear_problem_is_scored_without_a_linear_gaussian_posterior(tmp_path: Path) -> None:
+    """On data and samples that cost nothing, since only what comes after them is looked at."""
+    config = load("quick", options(tmp_path, "densities.problems=[]", "flux.problems=['nonlinear']")[1::2])
+    write_stand_ins(config, "nonlinear")
+    for cell, by in layout.sampled(config):
+        files = (layout.solved(config, "nonlinear"), layout.sample_path(config, cell, by))
+        score(cell, *files, layout.score_path(config, cell, by), layout.expected_samples(config, cell, by))
+    report.write_tables(config)
+    text = report.write_report(config)
+    rows = table(tmp_path, "flux.csv")
+    assert {row["exact"] for row in rows} == {""}
+    # Samples of the prior: their standard deviation is the prior's.
+    stds = [(float(row["value"]), float(row["prior"])) for row in rows if row["metric"] == "std"]
+    np.testing.assert_allclose(*np.mean(stds, axis=0), rtol=0.05)
+    (line,) = [line for line in text.splitlines() if line.startswith("| nonlinear | 0.1 | VP (k = 2) | ODE |")]
+    entries = [entry.strip() for entry in line.strip("|").split("|")]
+    assert (entries[5], entries[8]) == ("-", "-")
+    assert (entries[6], entries[9]) != ("-", "-")
+    for name in ("cases_nonlinear_vp-k2", "error_nonlinear", "std_nonlinear"):
+        assert (config.results / "figures" / f"{name}.png").stat().st_size > 10_000
+
+
+def write_stand_ins(config: Config, name: str) -> None:
+    """A data set of true fluxes and of readings by a formula, and samples of the prior for every cell."""
+    prior, specification = FLUX_PROBLEMS[name].prior, layout.data_specification(config, name)
+
+    def split(which: str) -> Split:
+        x = prior.sample(config.seed, which, 0, specification[which])
+        return Split(x, np.tanh(x))
+
+    data = Dataset(specification, {}, split("train"), split("test"), None, {"x": "flux", "y": "concentration"})
+    datasets.write(layout.data_path(config, name), data)
+    sizes = config.sizes(name)
+    x = prior.sample(config.seed, "samples", 0, sizes.measurements * sizes.generated)
+    x = x.reshape(sizes.measurements, sizes.generated, -1).astype(np.float32)
+    for cell, by in layout.sampled(config):
+        found = PosteriorSamples(layout.expected_samples(config, cell, by), x, data.test.y, None, 1.0, 1.0)
+        samples.write(layout.sample_path(config, cell, by), found)
 
 
 def test_every_measurement_has_a_stream_of_its_own(config: Config) -> None:

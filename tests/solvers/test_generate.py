@@ -1,7 +1,10 @@
 """Data sets under real MPI: rank-independent, restartable after kill -9, and guarded against what users get wrong."""
 
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -11,12 +14,17 @@ import pytest
 from bench.stages import launcher
 from solvers import datasets
 from solvers.errors import InputError
+from solvers.problems import FLUX_PROBLEMS
+from solvers.shards import Shards
+from solvers.simulators import simulator
 
 REPOSITORY = Path(__file__).parents[2]
 
 
-def command(out: Path, ranks: int = 1, problem: str = "linear", train: int = 2500, test: int = 300) -> list[str]:
-    sizes = ["--train", str(train), "--test", str(test)]
+def command(
+    out: Path, ranks: int = 1, problem: str = "linear", train: int = 2500, test: int = 300, mesh: str = "aligned"
+) -> list[str]:
+    sizes = ["--train", str(train), "--test", str(test), "--mesh", mesh]
     return [*launcher(ranks), "-m", "solvers.generate", "--problem", problem, *sizes, "--out", str(out)]
 
 
@@ -45,7 +53,7 @@ def assert_same_bits(one: Path, other: Path) -> None:
         assert values.tobytes() == second[name].tobytes(), name
 
 
-@pytest.mark.parametrize("problem", ["linear", "spiral"])
+@pytest.mark.parametrize("problem", ["linear", "nonlinear", "spiral"])
 def test_one_rank_and_several_write_the_same_bits(problem: str, tmp_path: Path) -> None:
     for ranks in (1, 2, 3):
         done = run(tmp_path / f"{ranks}.h5", ranks, problem)
@@ -76,26 +84,46 @@ def test_a_larger_data_set_begins_with_the_smaller_one(tmp_path: Path) -> None:
     assert small.train.y.tobytes() == large.train.y[:700].tobytes()
 
 
+@contextmanager
+def first_file_in(folder: Path) -> Iterator[Callable[[], None]]:
+    """Something to call that returns when a file of the folder gets its final name: an event, not a poll (inotify)."""
+    folder.mkdir()
+    watcher = (
+        "import ctypes, os, sys\n"
+        "libc = ctypes.CDLL(None)\n"
+        "fd = libc.inotify_init()\n"
+        "libc.inotify_add_watch(fd, sys.argv[1].encode(), 0x80)\n"  # IN_MOVED_TO
+        "print('ready', flush=True)\n"
+        "os.read(fd, 4096)\n"
+        "print('seen', flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", watcher, str(folder)], stdout=subprocess.PIPE, text=True) as eye:
+        stdout = eye.stdout
+        assert stdout is not None
+        assert stdout.readline() == "ready\n"
+
+        def seen() -> None:
+            assert stdout.readline() == "seen\n"
+
+        yield seen
+
+
+def flip_a_bit(path: Path, name: str) -> None:
+    with h5py.File(path) as file:
+        offset = file[name].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[offset + 5] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_restart_after_kill_9(ranks: int, tmp_path: Path) -> None:
     """Kill every rank when the first shard appears; the same command goes on from there to the bits of a quiet run."""
     size = {"problem": "spiral", "train": 400_000}
     shards = tmp_path / "killed.h5.shards"
-    shards.mkdir()
-    watcher = (
-        "import ctypes, os, sys\n"  # inotify: an event, not a poll
-        "libc = ctypes.CDLL(None)\n"
-        "fd = libc.inotify_init()\n"
-        "libc.inotify_add_watch(fd, sys.argv[1].encode(), 0x80)\n"  # IN_MOVED_TO: a shard got its final name
-        "print('ready', flush=True)\n"
-        "os.read(fd, 4096)\n"
-        "print('seen', flush=True)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", watcher, str(shards)], stdout=subprocess.PIPE, text=True) as eye:
-        assert eye.stdout is not None
-        assert eye.stdout.readline() == "ready\n"
+    with first_file_in(shards) as seen:
         job = subprocess.Popen(command(tmp_path / "killed.h5", ranks, **size), cwd=REPOSITORY)  # type: ignore[arg-type]
-        assert eye.stdout.readline() == "seen\n"
+        seen()
         subprocess.run(["pkill", "-9", "-f", str(tmp_path / "killed.h5")], check=True)
         job.wait()
     assert not (tmp_path / "killed.h5").exists()
@@ -103,18 +131,60 @@ def test_restart_after_kill_9(ranks: int, tmp_path: Path) -> None:
     assert first
     done = run(tmp_path / "killed.h5", ranks, **size)
     assert done.returncode == 0, done.stderr
-    assert f"resumed from {len(first)} of 401 shards" in done.stdout
+    assert f"resumed from {len(first)} of 201 shards" in done.stdout
     assert run(tmp_path / "quiet.h5", **size).returncode == 0
     assert_same_bits(tmp_path / "killed.h5", tmp_path / "quiet.h5")
 
 
-def test_a_damaged_shard_is_made_again(tmp_path: Path) -> None:
+def test_the_death_of_a_rank_ends_the_job_and_loses_no_finished_shard(tmp_path: Path) -> None:
+    """Kill -9 one of two ranks when the first shard appears: the other does not wait for it for ever."""
+    path, size = tmp_path / "orphan.h5", {"problem": "nonlinear", "train": 20_000}
+    shards = tmp_path / "orphan.h5.shards"
+    with first_file_in(shards) as seen:
+        job = subprocess.Popen(command(path, 2, **size), cwd=REPOSITORY)  # type: ignore[arg-type]
+        seen()
+        subprocess.run(["pkill", "-9", "-n", "-f", str(path)], check=True)  # the newest process: a rank
+        assert job.wait(timeout=60) != 0
+    assert not path.exists()
+    kept = len(list(shards.glob("[!.]*.h5")))
+    assert 0 < kept < 11
+    assert f"resumed from {kept} of 11 shards" in run(path, 2, **size).stdout  # type: ignore[arg-type]
+
+
+def test_damaged_shards_are_made_again(tmp_path: Path) -> None:
     run(tmp_path / "quiet.h5")
-    shards = tmp_path / "hurt.h5.shards"
-    shards.mkdir()
-    (shards / "train-00000000.h5").write_bytes(b"\x89HDF\r\n\x1a\n cut short")
-    assert run(tmp_path / "hurt.h5").returncode == 0
+    run(tmp_path / "hurt.h5")
+    shards = Shards(tmp_path / "hurt.h5", datasets.specification(tmp_path / "hurt.h5"))
+    whole = datasets.read(tmp_path / "hurt.h5").train
+    for shard in shards.all[:2]:
+        shards.write(shard, datasets.Split(whole.x[shard.start : shard.stop], whole.y[shard.start : shard.stop]))
+    (tmp_path / "hurt.h5").unlink()
+    flipped, cut = (shards.path(shard) for shard in shards.all[:2])
+    flip_a_bit(flipped, "y")
+    cut.write_bytes(cut.read_bytes()[:5000])
+    done = run(tmp_path / "hurt.h5")
+    assert done.returncode == 0
+    assert "resumed" not in done.stdout
     assert_same_bits(tmp_path / "quiet.h5", tmp_path / "hurt.h5")
+
+
+def test_shards_of_another_data_set_are_made_again(tmp_path: Path) -> None:
+    run(tmp_path / "quiet.h5")
+    folder = tmp_path / "other.h5.shards"
+    shards = Shards(tmp_path / "other.h5", datasets.specification(tmp_path / "quiet.h5") | {"seed": 1})
+    shards.write(shards.all[0], datasets.Split(np.zeros((2000, 30)), np.zeros((2000, 30))))
+    assert list(folder.iterdir())
+    assert run(tmp_path / "other.h5").returncode == 0
+    assert_same_bits(tmp_path / "quiet.h5", tmp_path / "other.h5")
+
+
+def test_a_full_disk_is_named_and_keeps_what_is_finished(tmp_path: Path) -> None:
+    """The limit of a file's size stands for the disk's: 8 MB hold every shard, not the joined data set."""
+    path = tmp_path / "linear.h5"
+    limited = f"ulimit -f 8000; exec {shlex.join(command(path, train=20_000))}"
+    done = subprocess.run(["bash", "-c", limited], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert error_line(done) == f"fluxbench: error: {path}: cannot be written: File too large"
+    assert "resumed from 11 of 11 shards" in run(path, train=20_000).stdout
 
 
 def test_a_finished_data_set_is_left_alone(tmp_path: Path) -> None:
@@ -147,6 +217,23 @@ def test_more_ranks_than_shards_do_no_harm(tmp_path: Path) -> None:
     assert_same_bits(tmp_path / "1.h5", tmp_path / "3.h5")
 
 
+def test_more_ranks_than_samples_are_refused(tmp_path: Path) -> None:
+    line = error_line(run(tmp_path / "x.h5", 3, train=1, test=1))
+    assert "ranks: expected at most one a sample, found 3 for 2 samples" in line
+
+
+def test_the_papers_mesh_can_be_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "linear.h5"
+    assert run(path, 2, mesh="paper").returncode == 0
+    dataset = datasets.read(path)
+    assert dataset.specification["discretisation"]["cells"] == [850, 200]
+    assert dataset.operator is not None
+    exact = simulator(FLUX_PROBLEMS["linear"]).operator
+    assert 1e-5 < np.linalg.norm(dataset.operator - exact) / np.linalg.norm(exact) < 1e-4
+    assert 'made with mesh = "paper", but "aligned" is asked for' in error_line(run(path))
+    assert "mesh: expected one of aligned, paper, found 'fine'" in error_line(run(path, mesh="fine"))
+
+
 def test_ranks_that_do_not_know_each_other_are_refused(tmp_path: Path) -> None:
     """What a launcher of another MPI does: several single ranks."""
     alone = [*command(tmp_path / "x.h5"), "--ranks", "2"]
@@ -155,7 +242,7 @@ def test_ranks_that_do_not_know_each_other_are_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_problems_and_empty_sizes_are_refused(tmp_path: Path) -> None:
-    assert "expected one of tanh, bimodal, spiral, linear, found 'heat'" in error_line(
+    assert "expected one of tanh, bimodal, spiral, linear, multi-operator, nonlinear, found 'heat'" in error_line(
         run(tmp_path / "x.h5", problem="heat")
     )
     assert "--train: expected at least one sample, found 0" in error_line(run(tmp_path / "x.h5", train=0))
@@ -185,11 +272,7 @@ def test_truncated_files_are_named(good: Path) -> None:
 
 
 def test_a_flipped_bit_is_found_by_the_checksum(good: Path) -> None:
-    with h5py.File(good) as file:
-        offset = file["train/x"].id.get_chunk_info(0).byte_offset
-    content = bytearray(good.read_bytes())
-    content[offset + 5] ^= 1
-    good.write_bytes(content)
+    flip_a_bit(good, "train/x")
     with pytest.raises(InputError, match=r"good.h5: array train/x is missing or damaged"):
         datasets.read(good)
 

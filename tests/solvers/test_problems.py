@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from solvers.errors import InputError
-from solvers.problems import LINEAR, FluxProblem, Geometry
+from solvers.problems import LINEAR, FluxProblem, Geometry, Polynomial, logistic, poiseuille
 
 
 def test_prior_mean_and_covariance() -> None:
@@ -43,7 +43,9 @@ def test_peclet_number() -> None:
     [
         ({"kappa": 0.0}, "linear.kappa: expected a diffusivity above 0, found 0.0"),
         ({"kappa": float("nan")}, "linear.kappa: expected a diffusivity above 0, found nan"),
-        ({"sensor_rows": (0.5, 2.5)}, "linear.sensor_rows: expected 0 <= y <= 2.0, found 2.5"),
+        ({"sensor_rows": (0.5, 2.5)}, "linear.sensor_rows: expected sensors with 0 <= y <= 2.0, found 2.5"),
+        ({"sensor_columns": (1.0, 9.0)}, "linear.sensor_columns: expected sensors with 0 <= x <= 8.5, found 9.0"),
+        ({"sensors_on": 0.0}, "linear.sensors_on: expected a probability above 0, found 0.0"),
     ],
 )
 def test_impossible_problems_are_refused(change: dict[str, object], message: str) -> None:
@@ -54,3 +56,15 @@ def test_impossible_problems_are_refused(change: dict[str, object], message: str
 def test_impossible_geometry_is_refused() -> None:
     with pytest.raises(InputError, match="flux_length < length"):
         FluxProblem("short", 0.1, 0.016, geometry=Geometry(length=5.0))
+
+
+def test_polynomials() -> None:
+    polynomial = Polynomial((1.0, -3.0, 0.0, 2.0))
+    s = np.linspace(-1.0, 2.0, 7)
+    np.testing.assert_allclose(polynomial(s), 1.0 - 3.0 * s + 2.0 * s**3)
+    np.testing.assert_allclose(polynomial.derivative(s), -3.0 + 6.0 * s**2)
+    assert (polynomial.degree, Polynomial((4.0,)).degree, Polynomial().degree) == (3, 0, 0)
+    np.testing.assert_array_equal(Polynomial((4.0,))(s), np.full(7, 4.0))
+    np.testing.assert_array_equal(Polynomial()(s), np.zeros(7))
+    assert logistic(rate=3.0, capacity=2.0)(0.5) == pytest.approx(3.0 * 0.5 * (1.0 - 0.25))
+    assert poiseuille(12.0)(0.5) == pytest.approx(12.0)

@@ -1,0 +1,105 @@
+"""Forward problems: samples, Jacobians and set-up, by problem, mesh and number of samples."""
+
+import tempfile
+from pathlib import Path
+
+from mpi4py import MPI
+
+import numpy as np
+
+import solvers  # noqa: F401 - its thread settings count only if they come before numpy
+from solvers import datasets
+from solvers.generate import generate
+from solvers.problems import FLUX_PROBLEMS, LINEAR, NONLINEAR
+from solvers.simulators import Simulator, simulator
+from solvers.stock import StockScript
+
+PROBLEMS = (LINEAR.name, NONLINEAR.name)
+
+
+def fluxes(problem: str, samples: int) -> np.ndarray:
+    """Samples of the prior."""
+    return FLUX_PROBLEMS[problem].prior.sample(0, "asv", 0, samples)
+
+
+class Measure:
+    """Sensor values of a batch of samples, once the solver is set up."""
+
+    params = (PROBLEMS, (100, 1_000, 10_000))
+    param_names = ("problem", "samples")
+    timeout = 300
+
+    def setup_cache(self) -> dict[str, Simulator]:
+        """Set up each solver once."""
+        return {problem: simulator(FLUX_PROBLEMS[problem]) for problem in PROBLEMS}
+
+    def setup(self, ready: dict[str, Simulator], problem: str, samples: int) -> None:
+        """Draw the fluxes."""
+        self.flux = fluxes(problem, samples)
+
+    def time_measure(self, ready: dict[str, Simulator], problem: str, samples: int) -> None:
+        """Seconds for all samples."""
+        ready[problem].measure(self.flux)
+
+    def peakmem_measure(self, ready: dict[str, Simulator], problem: str, samples: int) -> None:
+        """Bytes at the most."""
+        ready[problem].measure(self.flux)
+
+
+class Jacobian:
+    """Derivatives of the sensor values of 20 samples of the nonlinear problem."""
+
+    def setup_cache(self) -> Simulator:
+        """Set up the solver once."""
+        return simulator(NONLINEAR)
+
+    def time_jacobian(self, ready: Simulator) -> None:
+        """Seconds for all samples."""
+        ready.jacobian(fluxes(NONLINEAR.name, 20))
+
+
+class Prepare:
+    """From the problem's definition to a solver that is ready."""
+
+    params = (PROBLEMS,)
+    param_names = ("problem",)
+
+    def time_simulator(self, problem: str) -> None:
+        """Seconds to assemble, factorise and linearise."""
+        simulator(FLUX_PROBLEMS[problem])
+
+
+class Generate:
+    """A data set of 10,000 samples on one rank, from nothing to its file."""
+
+    params = (PROBLEMS,)
+    param_names = ("problem",)
+
+    def time_generate(self, problem: str) -> None:
+        """Seconds in all."""
+        self._generate(problem)
+
+    def peakmem_generate(self, problem: str) -> None:
+        """Bytes at the most."""
+        self._generate(problem)
+
+    def _generate(self, problem: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            specification = datasets.expected_specification(problem, 9_000, 1_000, seed=0)
+            generate(specification, Path(folder) / "data.h5", MPI.COMM_SELF)
+
+
+class PaperMesh:
+    """The paper's 850 x 200 linear triangles."""
+
+    number, repeat, timeout = 1, 3, 300
+
+    def setup(self) -> None:
+        """Set up the script that is measured against."""
+        self.script = StockScript(NONLINEAR)
+        self.flux = fluxes(NONLINEAR.name, 1)[0]
+        self.script.measure(self.flux)  # MUMPS orders the unknowns once
+
+    def time_stock_snes(self) -> None:
+        """Seconds for one sample of the nonlinear problem by stock SNES, all set up."""
+        self.script.measure(self.flux)

@@ -1,0 +1,178 @@
+"""How fast data are made, beside the script that one would write first, in one run:
+
+    .venv/bin/python -m bench.solver_speed
+
+Four tables under ``results/solver_speed``: samples a second on one core, batched against stock SNES one at a time;
+all data sets of the paper from nothing under MPI; one rank against two; and time against the number of samples.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from bench.stages import launcher
+from bench.verify import FINEST
+from solvers import assembly
+from solvers.discretisation import discretisation
+from solvers.nonlinear import linearise, newton
+from solvers.problems import LINEAR, NONLINEAR
+from solvers.stock import StockScript
+from solvers.storage import provenance, write_csv, write_text
+
+SIZES = {"linear": (9_000, 1_000), "multi-operator": (36_000, 1_000), "nonlinear": (36_000, 4_000)}
+"""Training and test samples; the paper's, but for the 1,000 test samples of the multi-operator problem (choice)."""
+COUNTS = (4_000, 40_000, 400_000)
+BATCHED = 4_000
+"""Samples that one batched round solves."""
+RATIO, SECONDS, MEGABYTES = 3_000, 120, 1_000
+"""Goals: times the stock script's samples/s, seconds for all data sets on two ranks, peak memory a rank."""
+COLUMNS = (
+    *("table", "solver", "problem", "samples", "ranks", "unknowns", "samples/s", "times stock", "range over rounds"),
+    *("error at the sensors", "set-up (s)", "seconds", "ms a sample", "efficiency", "peak MB a rank", "file MB"),
+)
+
+Row = dict[str, Any]
+
+
+def side_by_side(rounds: int) -> list[Row]:
+    """Samples a second on one core: stock SNES and batched solver in turns, so that both see the same machine."""
+    began = time.perf_counter()
+    fast = linearise(assembly.assemble(NONLINEAR, discretisation(NONLINEAR)))
+    ready = time.perf_counter() - began
+    script = StockScript(NONLINEAR)
+    flux = NONLINEAR.prior.sample(0, "nonlinear/speed", 0, BATCHED)
+    script.measure(flux[0])  # MUMPS orders the unknowns once
+    fast.measure(flux)
+    one, batch, y = [], [], []
+    for q in flux[:rounds]:
+        began = time.perf_counter()
+        y.append(script.measure(q))
+        one.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        found = fast.measure(flux)
+        batch.append((time.perf_counter() - began) / BATCHED)
+    fine = assembly.assemble(NONLINEAR, FINEST)
+    exact = np.array([fine.sensing @ newton(fine, q) for q in flux[:rounds]])
+    errors = [np.linalg.norm(values - exact) / np.linalg.norm(exact) for values in (np.array(y), found[:rounds])]
+    ratios = [slow / quick for slow, quick in zip(one, batch, strict=True)]
+    return [
+        {
+            "solver": "stock SNES, one at a time, 850 x 200 P1",
+            "unknowns": script.unknowns,
+            "samples/s": 1.0 / median(one),
+            "error at the sensors": errors[0],
+        },
+        {
+            "solver": "batched chord, production mesh",
+            "unknowns": len(fast.system.mass),
+            "samples/s": 1.0 / median(batch),
+            "error at the sensors": errors[1],
+            "times stock": median(ratios),
+            "range over rounds": f"{min(ratios):,.0f} to {max(ratios):,.0f}",
+            "set-up (s)": ready,
+        },
+    ]
+
+
+def generated(problem: str, train: int, test: int, ranks: int) -> Row:
+    """One MPI job of ``solvers.generate``, from start to end, imports and all."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{problem}.h5"
+        command = [*launcher(ranks), "-m", "solvers.generate", "--problem", problem, "--out", str(path)]
+        command += ["--train", str(train), "--test", str(test)]
+        began = time.perf_counter()
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        seconds = time.perf_counter() - began
+        (peak,) = re.findall(r"at most (\d+) MB each", said)
+        return {
+            "problem": problem,
+            "samples": train + test,
+            "ranks": ranks,
+            "seconds": seconds,
+            "ms a sample": 1e3 * seconds / (train + test),
+            "peak MB a rank": int(peak),
+            "file MB": path.stat().st_size / 1e6,
+        }
+
+
+def main() -> int:
+    """Command line; the exit status is 1 if a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=8, help="rounds of stock and batched solver (default: 8)")
+    parser.add_argument("--root", type=Path, default=Path(), help="where results/ lies (default: here)")
+    options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds: expected at least 1, found {options.rounds}")
+
+    made = provenance()
+    tables: dict[str, list[Row]] = {}
+
+    def add(title: str, row: Row) -> None:
+        tables.setdefault(title, []).append(row)
+        print(f"{title}: " + ", ".join(f"{name} {_text(value)}" for name, value in row.items()), flush=True)
+
+    title = "Nonlinear problem on one core, in turns"
+    for row in side_by_side(options.rounds):
+        add(title, row)
+    ratio = tables[title][1]["times stock"]
+    everything = "All data sets of the paper, from nothing"
+    for problem, sizes in SIZES.items():
+        add(everything, generated(problem, *sizes, ranks=2))
+    seconds = sum(row["seconds"] for row in tables[everything])
+    add(everything, {"problem": "all", "seconds": seconds})
+    scaling = "Ranks: 40,000 samples of the nonlinear problem"
+    jobs = [generated("nonlinear", 36_000, 4_000, ranks) for ranks in (1, 2)]
+    for job in jobs:
+        add(scaling, job | {"efficiency": jobs[0]["seconds"] / (job["ranks"] * job["seconds"])})
+    for problem in (LINEAR.name, NONLINEAR.name):
+        for count in COUNTS:
+            add("Samples: cost a sample on two ranks", generated(problem, count - count // 10, count // 10, ranks=2))
+
+    peak = max(row["peak MB a rank"] for rows in tables.values() for row in rows if "peak MB a rank" in row)
+    reached = [
+        _goal("batched against stock, samples/s a core", ratio, ratio >= RATIO, f"at least {RATIO:,}"),
+        _goal("all data sets on two ranks, s", seconds, seconds < SECONDS, f"below {SECONDS}"),
+        _goal("peak memory, MB a rank", peak, peak < MEGABYTES, f"below {MEGABYTES:,}"),
+    ]
+    page = "\n".join([_markdown(title, rows) for title, rows in tables.items()] + [_markdown("Goals", reached)])
+    head = (
+        "# Speed of the forward solvers\n\nMade by `python -m bench.solver_speed`; commit, host: `provenance.json`.\n\n"
+    )
+    folder = options.root / "results" / "solver_speed"
+    write_text(folder / "solver_speed.md", head + page)
+    write_csv(
+        folder / "solver_speed.csv", [{"table": title} | row for title, rows in tables.items() for row in rows], COLUMNS
+    )
+    write_text(folder / "provenance.json", json.dumps({"provenance": made, "rounds": options.rounds}, indent=1) + "\n")
+    print(_markdown("Goals", reached))
+    return 0 if all(row["reached"] == "yes" for row in reached) else 1
+
+
+def _goal(what: str, value: float, reached: bool, goal: str) -> Row:
+    return {"what": what, "value": value, "goal": goal, "reached": "yes" if reached else "no"}
+
+
+def _text(value: str | float) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100.0 else f"{value:.3g}"
+    return value if isinstance(value, str) else f"{value:,}"
+
+
+def _markdown(title: str, rows: list[Row]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [f"## {title}\n", f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    lines += [f"| {' | '.join(_text(row.get(name, '')) for name in names)} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Shards: the pieces in which a data set is made, each a file that is whole or absent.
+
+Shards are cut at fixed sample indices, so that whoever makes one writes the same bits. Their arrays are checksummed:
+one that was damaged is noticed and made again.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers import datasets
+from solvers.datasets import Split
+from solvers.errors import InputError
+from solvers.storage import check_specification
+
+SCHEMA = "fluxbench.shard"
+VERSION = 1
+SAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Samples ``start`` to ``stop - 1`` of a split."""
+
+    split: str
+    start: int
+    stop: int
+
+    @property
+    def samples(self) -> int:
+        """How many."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Shards:
+    """All shards of one data set, in a folder beside it.
+
+    Attributes:
+        dataset: path of the data set.
+        specification: the data set's.
+    """
+
+    dataset: Path
+    specification: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where the shards lie."""
+        return self.dataset.with_name(f"{self.dataset.name}.shards")
+
+    @property
+    def all(self) -> list[Shard]:
+        """In the order of their samples, training split first."""
+        return [
+            Shard(split, start, min(start + SAMPLES, self.specification[split]))
+            for split in ("train", "test")
+            for start in range(0, self.specification[split], SAMPLES)
+        ]
+
+    def path(self, shard: Shard) -> Path:
+        """A shard's file."""
+        return self.folder / f"{shard.split}-{shard.start:08d}.h5"
+
+    def write(self, shard: Shard, samples: Split) -> None:
+        """Write a shard atomically."""
+        with datasets.created(self.path(shard), SCHEMA, VERSION, self.specification, {}) as file:
+            datasets.write_arrays(file, {"x": samples.x, "y": samples.y})
+
+    def read(self, shard: Shard) -> Split:
+        """Read a shard.
+
+        Raises:
+            InputError: if it is absent, damaged, or of another data set.
+        """
+        path = self.path(shard)
+        with datasets.open_checked(path, SCHEMA, VERSION) as file:
+            check_specification(path, datasets.record(file, "specification"), self.specification)
+            samples = Split(datasets.read_array(file, "x"), datasets.read_array(file, "y"))
+        if not len(samples.x) == len(samples.y) == shard.samples:
+            raise InputError(f"{path}: expected {shard.samples} samples, found {len(samples.x)} and {len(samples.y)}")
+        return samples
+
+    def is_whole(self, shard: Shard) -> bool:
+        """Whether an earlier run left this shard undamaged."""
+        try:
+            self.read(shard)
+        except InputError:
+            return False
+        return True
+
+    def join(self, made: dict[str, Any], operator: NDArray[np.float64] | None, units: dict[str, str]) -> None:
+        """Write the data set from its shards, one after the other, and remove them."""
+        with datasets.created(self.dataset, datasets.SCHEMA, datasets.VERSION, self.specification, made) as file:
+            for shard in self.all:
+                samples = self.read(shard)
+                for name, values in (("x", samples.x), ("y", samples.y)):
+                    if shard.start == 0:
+                        shape = (self.specification[shard.split], values.shape[1])
+                        datasets.create_array(file, f"{shard.split}/{name}", shape, values.shape, units)
+                    file[f"{shard.split}/{name}"][shard.start : shard.stop] = values
+            if operator is not None:
+                datasets.write_arrays(file, {"operator": operator})
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder, if there is one."""
+        shutil.rmtree(self.folder, ignore_errors=True)
