@@ -129,13 +129,13 @@ def main() -> int:
         add(everything, generated(problem, *sizes, ranks=2))
     seconds = sum(row["seconds"] for row in tables[everything])
     add(everything, {"problem": "all", "seconds": seconds})
-    scaling = "Ranks: 40,000 samples of the nonlinear problem"
-    jobs = [generated("nonlinear", 36_000, 4_000, ranks) for ranks in (1, 2)]
+    scaling = "Ranks"
+    jobs = [generated(NONLINEAR.name, 90_000, 10_000, ranks) for ranks in (1, 2)]
     for job in jobs:
         add(scaling, job | {"efficiency": jobs[0]["seconds"] / (job["ranks"] * job["seconds"])})
     for problem in (LINEAR.name, NONLINEAR.name):
         for count in COUNTS:
-            add("Samples: cost a sample on two ranks", generated(problem, count - count // 10, count // 10, ranks=2))
+            add("Samples: the cost of each on two ranks", generated(problem, count - count // 10, count // 10, ranks=2))
 
     peak = max(row["peak MB a rank"] for rows in tables.values() for row in rows if "peak MB a rank" in row)
     reached = [

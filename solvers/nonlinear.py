@@ -92,9 +92,8 @@ class LinearisationPoint:
         return tuple(coefficient.astype(np.float32) for coefficient in self.remainder)
 
     @classmethod
-    def at(cls, system: System, flux: Floats) -> "LinearisationPoint":
-        """Linearise at a flux, whose state Newton's method finds."""
-        state = newton(system, flux)
+    def at(cls, system: System, flux: Floats, state: Floats) -> "LinearisationPoint":
+        """Linearise at a flux and its state."""
         factors = system.linearised(state)
         load = system.load.copy()
         remainder, derivative = [], system.problem.reaction.derivative
@@ -208,14 +207,18 @@ def linearise(system: System, points: int = 16) -> NonlinearSimulator:
     They are the centres of clusters of the prior's fluxes, told apart by the linear response of the sensors.
     """
     prior = system.problem.prior
-    middle = LinearisationPoint.at(system, np.full(prior.size, prior.clipped_moments[0]))
+    mean = np.full(prior.size, prior.clipped_moments[0])
+    middle = NonlinearSimulator(system, (LinearisationPoint.at(system, mean, newton(system, mean)),))
     if points == 1:
-        return NonlinearSimulator(system, (middle,))
+        return middle
     flux = prior.sample(0, f"{system.problem.name}/linearisation", 0, 200 * points)
-    response = flux @ (system.sensing @ middle.response).T
+    response = flux @ (system.sensing @ middle.points[0].response).T
     label = kmeans2(response, points, minit="++", seed=0)[1]
-    centres = [flux[label == k].mean(axis=0) for k in range(points) if (label == k).any()]
-    return NonlinearSimulator(system, tuple(LinearisationPoint.at(system, centre) for centre in centres))
+    centres = np.array([flux[label == k].mean(axis=0) for k in range(points) if (label == k).any()])
+    states = middle.states(centres).T
+    return NonlinearSimulator(
+        system, tuple(LinearisationPoint.at(system, *each) for each in zip(centres, states, strict=True))
+    )
 
 
 def newton(system: System, flux: Floats) -> Floats:
