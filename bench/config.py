@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from solvers.densities import DENSITIES
 from solvers.discretisation import MESHES
 from solvers.errors import InputError
-from solvers.problems import FLUX_PROBLEMS
+from solvers.flux_problems import FLUX_PROBLEMS
 from training.cells import Cell, grid
 from training.recipes import RECIPES
 

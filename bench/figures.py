@@ -15,8 +15,8 @@ from bench.score import EXACT_DRAWS, band
 from bench.tables import Row, formulation_label, sampler_label
 from solvers import datasets
 from solvers.densities import DENSITIES
+from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import MeasurementOperator
-from solvers.problems import FLUX_PROBLEMS
 from solvers.storage import atomic_path, check_specification
 from training.cells import Cell
 

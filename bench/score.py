@@ -21,8 +21,8 @@ from solvers import datasets
 from solvers.datasets import Dataset
 from solvers.densities import DENSITIES
 from solvers.errors import InputError
+from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import MeasurementOperator
-from solvers.problems import FLUX_PROBLEMS
 from solvers.storage import check_specification, provenance, write_text
 from training.cells import Cell
 

@@ -23,8 +23,9 @@ from bench.stages import launcher
 from bench.verify import FINEST
 from solvers import assembly
 from solvers.discretisation import discretisation
+from solvers.flux_problems.linear import LINEAR
+from solvers.flux_problems.nonlinear import NONLINEAR
 from solvers.nonlinear import linearise, newton
-from solvers.problems import LINEAR, NONLINEAR
 from solvers.stock import StockScript
 from solvers.storage import provenance, write_csv, write_text
 

@@ -8,8 +8,8 @@ import torch
 
 from bench.config import Config
 from diffusion.formulations import formulation
+from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import OFF
-from solvers.problems import FLUX_PROBLEMS
 from training.recipes import RECIPES
 
 TABLE2_COLUMNS = (

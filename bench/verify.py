@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from solvers import assembly
 from solvers.discretisation import PAPER, AlignedMesh, Discretisation, discretisation
+from solvers.flux_problems.linear import LINEAR
+from solvers.flux_problems.nonlinear import NONLINEAR
 from solvers.linear import LinearSimulator, sensor_operator
 from solvers.nonlinear import linearise, newton
-from solvers.problems import LINEAR, NONLINEAR, FluxProblem
+from solvers.problems import FluxProblem
 from solvers.simulators import Simulator
 from solvers.stock import StockScript
 from solvers.storage import provenance, write_csv, write_text

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from solvers.densities import DENSITIES
 from solvers.discretisation import discretisation
 from solvers.errors import InputError
-from solvers.problems import FLUX_PROBLEMS
+from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.storage import atomic_path, provenance
 
 SCHEMA = "fluxbench.dataset"

@@ -30,7 +30,7 @@ from solvers.datasets import Split
 from solvers.densities import DENSITIES
 from solvers.discretisation import MESHES
 from solvers.errors import InputError
-from solvers.problems import FLUX_PROBLEMS
+from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.shards import Shards
 from solvers.storage import check_specification, provenance
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from solvers import streams
 from solvers.datasets import Dataset, Split
 from solvers.errors import InputError
-from solvers.problems import FLUX_PROBLEMS
+from solvers.flux_problems import FLUX_PROBLEMS
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

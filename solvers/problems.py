@@ -13,7 +13,7 @@ A problem is data: another velocity, reaction, geometry, prior or set of sensors
 changes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -209,13 +209,3 @@ class FluxProblem:
     def peclet(self) -> float:
         """V(1/2) (H/2) / kappa, by the velocity in the middle."""
         return float(self.velocity(0.5)) * self.geometry.height / 2.0 / self.kappa
-
-
-# Section 6.2; kappa: choice.
-LINEAR = FluxProblem("linear", poiseuille(0.1), kappa=0.016)
-# Section 6.2.1: the same physics, each sensor on with probability 0.7.
-MULTI_OPERATOR = replace(LINEAR, name="multi-operator", sensors_on=0.7)
-# Section 6.3; kappa, rate and capacity: choice. From u = 2, the capacity, Newton finds the branch that is positive.
-NONLINEAR = FluxProblem("nonlinear", poiseuille(12.0), kappa=2.0, reaction=logistic(rate=2.0, capacity=2.0), start=2.0)
-
-FLUX_PROBLEMS: dict[str, FluxProblem] = {problem.name: problem for problem in (LINEAR, MULTI_OPERATOR, NONLINEAR)}

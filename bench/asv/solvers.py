@@ -9,8 +9,10 @@ import numpy as np
 
 import solvers  # noqa: F401 - its thread settings count only if they come before numpy
 from solvers import datasets
+from solvers.flux_problems import FLUX_PROBLEMS
+from solvers.flux_problems.linear import LINEAR
+from solvers.flux_problems.nonlinear import NONLINEAR
 from solvers.generate import generate
-from solvers.problems import FLUX_PROBLEMS, LINEAR, NONLINEAR
 from solvers.simulators import Simulator, simulator
 from solvers.stock import StockScript
 

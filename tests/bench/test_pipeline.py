@@ -19,8 +19,8 @@ from bench.score import score
 from solvers import datasets
 from solvers.datasets import Dataset, Split
 from solvers.errors import InputError
+from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import MeasurementOperator
-from solvers.problems import FLUX_PROBLEMS
 from solvers.storage import exclusive
 from training import checkpoints
 

@@ -5,7 +5,7 @@ import pytest
 
 from bench.references import linear_gaussian
 from solvers import streams
-from solvers.problems import LINEAR
+from solvers.flux_problems.linear import LINEAR
 from solvers.simulators import simulator
 
 

@@ -14,9 +14,11 @@ from solvers import assembly
 from solvers.direct import SparseMatrix
 from solvers.discretisation import PAPER, AlignedMesh, Discretisation, UniformMesh, discretisation
 from solvers.errors import InputError
+from solvers.flux_problems.linear import LINEAR
+from solvers.flux_problems.nonlinear import NONLINEAR
 from solvers.linear import sensor_operator
 from solvers.nonlinear import newton
-from solvers.problems import LINEAR, NONLINEAR, FluxProblem
+from solvers.problems import FluxProblem
 from solvers.stock import StockScript
 
 

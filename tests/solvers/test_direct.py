@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from solvers import assembly
 from solvers.direct import BlockTridiagonalMatrix, SparseMatrix
 from solvers.discretisation import AlignedMesh
-from solvers.problems import NONLINEAR
+from solvers.flux_problems.nonlinear import NONLINEAR
 
 SIZES = (7, 5, 5, 6)
 LINE = 2

@@ -1,6 +1,7 @@
 """Data sets under real MPI: rank-independent, restartable after kill -9, and guarded against what users get wrong."""
 
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from bench.stages import launcher
 from solvers import datasets
 from solvers.errors import InputError
-from solvers.problems import FLUX_PROBLEMS
+from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.shards import Shards
 from solvers.simulators import simulator
 
@@ -220,6 +221,25 @@ def test_more_ranks_than_shards_do_no_harm(tmp_path: Path) -> None:
 def test_more_ranks_than_samples_are_refused(tmp_path: Path) -> None:
     line = error_line(run(tmp_path / "x.h5", 3, train=1, test=1))
     assert "ranks: expected at most one a sample, found 3 for 2 samples" in line
+
+
+def test_another_problem_is_one_file(tmp_path: Path) -> None:
+    """A bistable reaction in a plug flow with three rows of sensors: nothing else is touched, and MPI ranks know it."""
+    shutil.copytree(REPOSITORY / "solvers", tmp_path / "solvers", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "solvers" / "flux_problems" / "bistable.py").write_text(
+        "from solvers.problems import FluxProblem, Polynomial\n"
+        "PROBLEM = FluxProblem(\n"
+        "    'bistable', velocity=Polynomial((3.0,)), kappa=0.5, start=1.0,\n"
+        "    reaction=Polynomial((0.0, -0.5, 1.5, -1.0)),\n"
+        "    sensor_rows=(0.3, 1.0, 1.7), sensor_columns=(2.0, 5.0, 8.0),\n"
+        ")\n"
+    )
+    path = tmp_path / "bistable.h5"
+    subprocess.run(command(path, 2, "bistable", train=300, test=10), cwd=tmp_path, check=True)
+    dataset = datasets.read(path)
+    assert dataset.train.y.shape == (300, 9)
+    assert dataset.specification["definition"]["reaction"] == {"coefficients": [0.0, -0.5, 1.5, -1.0]}
+    assert (dataset.train.y > 0.0).all()
 
 
 def test_the_papers_mesh_can_be_asked_for(tmp_path: Path) -> None:

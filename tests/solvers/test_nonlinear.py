@@ -9,8 +9,10 @@ import pytest
 from solvers import assembly, nonlinear
 from solvers.discretisation import AlignedMesh, discretisation
 from solvers.errors import InputError
+from solvers.flux_problems.linear import LINEAR
+from solvers.flux_problems.nonlinear import NONLINEAR
 from solvers.nonlinear import NonlinearSimulator, UnsolvedError, linearise, newton
-from solvers.problems import LINEAR, NONLINEAR, FluxProblem, Polynomial, poiseuille
+from solvers.problems import FluxProblem, Polynomial, poiseuille
 from solvers.simulators import FluxSource, simulator
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from solvers.errors import InputError
-from solvers.problems import LINEAR, FluxProblem, Geometry, Polynomial, logistic, poiseuille
+from solvers.flux_problems.linear import LINEAR
+from solvers.problems import FluxProblem, Geometry, Polynomial, logistic, poiseuille
 
 
 def test_prior_mean_and_covariance() -> None:
