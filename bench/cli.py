@@ -10,6 +10,7 @@ from pathlib import Path
 from bench import stages
 from bench.config import Config, load, profiles
 from solvers.errors import InputError
+from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.storage import exclusive
 
 STAGES = {
@@ -65,6 +66,13 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == "verify":
+            command.add_argument(
+                "--problem",
+                action="append",
+                dest="problems",
+                choices=list(FLUX_PROBLEMS),
+                help="flux problem to check; may be repeated (default: linear and nonlinear)",
+            )
             command.add_argument("--samples", type=int, default=8, help="samples of the prior to compare (default: 8)")
             command.add_argument("--root", type=Path, default=Path(), help="where results/ lies (default: here)")
         if name in ("verify", "info"):
@@ -122,7 +130,7 @@ def _verify(options: argparse.Namespace) -> int:
         raise InputError(f"--samples: expected at least 1, found {options.samples}")
     from bench.verify import verify  # noqa: PLC0415 - needs dolfinx
 
-    return 0 if verify(options.root, options.samples, stages.say) else 1
+    return 0 if verify(options.root, options.problems or ["linear", "nonlinear"], options.samples, stages.say) else 1
 
 
 def _timed(name: str, stage: Callable[[Config], None], config: Config) -> None:

@@ -1,6 +1,6 @@
 """Sample files: what a stage of sampling leaves for all that comes after it.
 
-HDF5, version 1: attributes as in a data set, `evaluations` and `seconds`; `x` (M, S, d) float32 holds S samples for
+HDF5, version 2: attributes as in a data set, `evaluations` and `seconds`; `x` (M, S, d) float32 holds S samples for
 each of M measurements in physical units, `y` (M, n) the normalised measurements, `mask` (M, n), where sensors may be
 off, which of them are on.
 """
@@ -18,7 +18,7 @@ from solvers.measurements import Mask
 from training.cells import Cell
 
 SCHEMA = "fluxbench.samples"
-VERSION = 1
+VERSION = 2
 
 
 def sampler_kind(alpha: float) -> str:

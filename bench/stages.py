@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench import layout, samples
 from bench.config import Config
+from solvers import datasets
 from solvers.errors import InputError
 from solvers.storage import check_specification
 from training import workers
@@ -34,7 +35,7 @@ def solve(config: Config) -> None:
     for problem in config.problems:
         path, sizes = layout.data_path(config, problem), config.sizes(problem)
         if path.exists():
-            layout.solved(config, problem)
+            datasets.read(layout.solved(config, problem))  # it is whole
             say(f"solve {problem}: there already -> {path}")
             continue
         command = ["-m", "solvers.generate", "--problem", problem, "--out", str(path), "--ranks", str(config.ranks)]
@@ -44,7 +45,7 @@ def solve(config: Config) -> None:
             command.append("--progress")
         status = subprocess.run([*launcher(config.ranks), *command], check=False).returncode
         if status != 0:
-            raise InputError(f"solve {problem}: the MPI job ended with status {status}; its own message is above")
+            raise InputError(f"solve {problem}: the MPI job ended with status {status}, see above; its shards are kept")
 
 
 def launcher(ranks: int) -> list[str]:

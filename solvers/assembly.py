@@ -88,12 +88,12 @@ class System:
     def residual(self, u: Floats, flux: Floats) -> Floats:
         """Largest |A u - M f(u) - F q| of each column, for states (N, B) and fluxes (d, B), shape (B,).
 
-        Relative to the largest load |F q| of the prior's mean flux.
+        Relative to the largest load |F q| of the mean flux.
         """
         gap = self.operator.apply(u)
         gap -= self.mass[:, None] * self.problem.reaction(u)
         gap -= self.load @ flux
-        return np.abs(gap).max(axis=0) / np.abs(self.load.sum(axis=1) * self.problem.prior.mean).max()
+        return np.abs(gap).max(axis=0) / np.abs(self.load.sum(axis=1) * self.problem.prior.clipped_moments[0]).max()
 
     def linearised(self, u: Floats) -> Factors:
         """Factors of the Jacobian A - M f'(u) at a state u (N,)."""
@@ -260,9 +260,11 @@ def compiled(form: Any) -> fem.Form:
         try:
             fem.form(form, jit_options={"cache_dir": building})
             os.rename(building, final)
-        except OSError:
+        except OSError as error:
             if not final.exists():  # else another process was quicker
-                raise
+                raise InputError(
+                    f"{final}: cannot be written: {error.strerror or error}; set XDG_CACHE_HOME"
+                ) from error
         except Exception as error:
             raise InputError(
                 f"the C compiler failed on a generated kernel ({error}); are `cc` and Python.h installed?"

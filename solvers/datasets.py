@@ -1,6 +1,6 @@
 """The HDF5 data set: pairs of inferred vector x and noise-free measurement y, with everything that made them.
 
-Layout, version 1:
+Layout, version 2:
 
     /                attributes: schema, version, specification (JSON), provenance (JSON)
     /train/x (N, d)  /train/y (N, n)     training split; each array carries the attribute `units`
@@ -30,7 +30,9 @@ from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.storage import atomic_path, provenance
 
 SCHEMA = "fluxbench.dataset"
-VERSION = 1
+VERSION = 2
+MOST = 10_000_000
+"""Samples of a split: a file is put together in memory, half a kilobyte a sample."""
 
 Floats = NDArray[np.float64]
 
@@ -135,7 +137,8 @@ def open_checked(path: Path, schema: str, version: int) -> h5py.File:
     found = (str(file.attrs.get("schema", "none")), int(file.attrs.get("version", 0)))
     if found != (schema, version):
         file.close()
-        raise InputError(f"{path}: expected schema {schema} version {version}, found {found[0]} version {found[1]}")
+        expected = f"schema {schema} version {version}"
+        raise InputError(f"{path}: expected {expected}, found {found[0]} version {found[1]}; remove it to make it anew")
     return file
 
 
@@ -173,15 +176,16 @@ def expected_specification(problem: str, train: int, test: int, seed: int, mesh:
         InputError: if there is no such problem or mesh, or a size is not positive.
     """
     for name, size in (("train", train), ("test", test)):
-        if size < 1:
-            raise InputError(f"--{name}: expected at least one sample, found {size}")
+        if not 1 <= size <= MOST:
+            raise InputError(f"--{name}: expected 1 to {MOST:,} samples, found {size}")
     wanted: dict[str, Any] = {"problem": problem, "train": train, "test": test, "seed": seed}
     if problem in FLUX_PROBLEMS:
         definition = FLUX_PROBLEMS[problem]
+        clean = {key: value for key, value in asdict(definition).items() if key != "sensors_on"}  # one serves all masks
         wanted |= {
             "mesh": mesh,
             "discretisation": asdict(discretisation(definition, mesh)),
-            "definition": asdict(definition),
+            "definition": clean,
         }
     elif problem not in DENSITIES:
         known = ", ".join([*DENSITIES, *FLUX_PROBLEMS])

@@ -24,8 +24,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from solvers.errors import InputError
+
 Floats = NDArray[np.float64]
-Reals = NDArray[np.floating]
+Reals = NDArray[Any]
 """In single or double precision."""
 
 
@@ -114,14 +116,21 @@ class BlockTridiagonalFactors:
 
     @classmethod
     def of(cls, matrix: BlockTridiagonalMatrix, shift: Floats) -> "BlockTridiagonalFactors":
-        """Factorise A - diag(shift)."""
+        """Factorise A - diag(shift).
+
+        Raises:
+            InputError: if it is singular.
+        """
         line = matrix.line
         inverse: list[Reals] = []
         for i, block in enumerate(matrix.blocks):
             pivot = matrix.diagonal[i] - np.diag(shift[block])
             if i > 0:
                 pivot -= matrix.below[i - 1] @ (inverse[-1][-line:, -line:] @ matrix.above[i - 1])
-            inverse.append(np.linalg.inv(pivot))
+            try:
+                inverse.append(np.linalg.inv(pivot))
+            except np.linalg.LinAlgError as error:
+                raise InputError("the discrete problem is singular: no solution, or many") from error
         last: list[Reals] = [np.ascontiguousarray(e[:, -line:]) for e in inverse]
         return cls(matrix.blocks, inverse, last, [*matrix.above], [*matrix.below])
 
@@ -179,11 +188,14 @@ class MumpsFactors:
         """Solve for every column of ``b`` (N, B) into ``out``, which is returned; one call of MatMatSolve."""
         from petsc4py import PETSc  # noqa: PLC0415 - PETSc starts up collectively, where a problem is assembled
 
-        if self._solver is None:
-            self._solver = _mumps(self.matrix)
         columns, solution = np.asfortranarray(b), np.empty_like(b, order="F")
         dense = [PETSc.Mat().createDense(b.shape, array=a, comm=MPI.COMM_SELF) for a in (columns, solution)]
-        self._solver.getFactorMatrix().matSolve(*dense)
+        try:
+            if self._solver is None:
+                self._solver = _mumps(self.matrix)
+            self._solver.getFactorMatrix().matSolve(*dense)
+        except PETSc.Error as error:  # at the first solve, even where the factorisation failed
+            raise InputError("the discrete problem is singular, or MUMPS is out of memory") from error
         out[:] = dense[1].getDenseArray()
         for matrix in dense:
             matrix.destroy()

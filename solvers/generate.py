@@ -14,8 +14,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,8 +30,8 @@ from solvers.densities import DENSITIES
 from solvers.discretisation import MESHES
 from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.shards import Shards
-from solvers.storage import check_specification, provenance
+from solvers.shards import Shard, Shards
+from solvers.storage import check_specification, exclusive, provenance
 
 Floats = NDArray[np.float64]
 
@@ -56,37 +55,26 @@ class Source(Protocol):
 
 
 class Queue:
-    """Hands out numbers 0, 1, 2, ... to whichever rank asks first, and adds up what is done.
+    """Hands out numbers 0, 1, 2, ... to whichever rank asks first.
 
-    Two integers in rank 0's memory that every rank updates in place (MPI one-sided communication): no rank waits for
-    another, and none is spent on giving orders.
+    One integer in rank 0's memory that every rank increments in place (MPI one-sided communication), so that none is
+    spent on giving orders. Where the network cannot do that by itself, rank 0 does it when it next enters MPI, once a
+    shard at the latest.
     """
 
     def __init__(self, comm: MPI.Comm) -> None:
-        self.window = MPI.Win.Allocate(16 if comm.rank == 0 else 0, 8, comm=comm)
+        self.window = MPI.Win.Allocate(8 if comm.rank == 0 else 0, 8, comm=comm)
         if comm.rank == 0:
             np.frombuffer(self.window.tomemory(), dtype=np.int64)[:] = 0
         comm.Barrier()
         self.window.Lock_all()
 
-    def _add(self, amount: int, place: int) -> int:
-        before = np.zeros(1, dtype=np.int64)
-        self.window.Fetch_and_op(np.array([amount], dtype=np.int64), before, 0, place, MPI.SUM)
+    def take(self, amount: int = 1) -> int:
+        """The next number; the ``amount`` that are due go with it."""
+        number = np.zeros(1, dtype=np.int64)
+        self.window.Fetch_and_op(np.array([amount], dtype=np.int64), number, 0, 0, MPI.SUM)
         self.window.Flush(0)
-        return int(before[0])
-
-    def numbers(self, end: int) -> Iterator[int]:
-        """The numbers below ``end`` that fall to this rank."""
-        while (number := self._add(1, 0)) < end:
-            yield number
-
-    def stop(self, end: int) -> None:
-        """Leave nothing for any rank."""
-        self._add(end, 0)
-
-    def finish(self, amount: int) -> int:
-        """Report work as done; returns what all ranks have done by now."""
-        return self._add(amount, 1) + amount
+        return int(number[0])
 
     def close(self) -> None:
         """Give the memory back, when all ranks are here."""
@@ -98,46 +86,57 @@ def generate(specification: dict[str, Any], path: Path, comm: MPI.Comm, progress
     """Make the data set at ``path``, with all ranks of ``comm``; False if it was there already.
 
     Raises:
-        InputError: on every rank, if ``path`` holds something else or cannot be written, or a sample cannot be solved.
+        InputError: on every rank, if ``path`` holds something else or cannot be written, another job is making it, or a
+            sample cannot be solved.
     """
     began = time.perf_counter()
     shards = Shards(path, specification)
     if _on_root(comm, lambda: _is_done(shards)):
         return False
-    problem, seed = specification["problem"], specification["seed"]
-    source, operator = _source(specification, comm)
+    with ExitStack() as held:
 
-    kept, error = 0, None
-    queue, everything = Queue(comm), shards.all
-    total = sum(shard.samples for shard in everything)
-    with tqdm(total=total, desc=f"solve {problem}", unit="sample", disable=not (progress and comm.rank == 0)) as bar:
+        def lock() -> None:
+            held.enter_context(exclusive(shards.folder))
+
+        _on_root(comm, lock)
+        todo = _on_root(comm, shards.missing)
+        kept = len(shards.all) - len(todo)
+        if comm.rank == 0 and kept:
+            print(f"solve {specification['problem']}: resumed from {kept} of {len(shards.all)} shards", flush=True)
+        source, operator = _source(specification, comm)
+        _make(todo, shards, source, comm, progress)
+        made = provenance() | {
+            "ranks": comm.size,
+            "seconds": round(time.perf_counter() - began, 3),
+            "peak_memory_mb": round(comm.allreduce(peak_memory(), MPI.MAX) / 1e6),
+        }
+        _on_root(comm, lambda: shards.join(made, operator, {"x": source.x_units, "y": source.y_units}))
+    return True
+
+
+def _make(todo: list[Shard], shards: Shards, source: Source, comm: MPI.Comm, progress: bool) -> None:
+    """Make shards, with all ranks, until none is left or one cannot be made."""
+    problem, seed = shards.specification["problem"], shards.specification["seed"]
+    total = sum(shard.samples for shard in shards.all)
+    left = sum(shard.samples for shard in todo)
+    quiet = not (progress and comm.rank == 0)
+    queue, error = Queue(comm), None
+    with tqdm(total=total, initial=total - left, desc=f"solve {problem}", unit="sample", disable=quiet) as bar:
         try:
-            for number in queue.numbers(len(everything)):
-                shard = everything[number]
-                if shards.is_whole(shard):
-                    kept += 1
-                else:
-                    shards.write(shard, Split(*source.simulate(seed, shard.split, shard.start, shard.stop)))
-                bar.update(queue.finish(shard.samples) - bar.n)
+            while (number := queue.take()) < len(todo):
+                # What was handed out is done, but for what each rank has in hand.
+                done = sum(shard.samples for shard in todo[: max(0, number + 1 - comm.size)])
+                bar.update(total - left + done - bar.n)
+                shard = todo[number]
+                shards.write(shard, Split(*source.simulate(seed, shard.split, shard.start, shard.stop)))
         except InputError as caught:
             error = caught
-            queue.stop(len(everything))
-        if errors := [each for each in comm.allgather(error) if each is not None]:
-            queue.close()
+            queue.take(len(todo))  # nothing is left for the others
+        errors = [each for each in comm.allgather(error) if each is not None]
+        queue.close()
+        if errors:
             raise errors[0]
         bar.update(total - bar.n)
-    queue.close()
-    kept = comm.allreduce(kept)
-    if comm.rank == 0 and kept:
-        print(f"solve {problem}: resumed from {kept} of {len(everything)} shards", flush=True)
-
-    made = provenance() | {
-        "ranks": comm.size,
-        "seconds": round(time.perf_counter() - began, 3),
-        "peak_memory_mb": round(comm.allreduce(peak_memory(), MPI.MAX) / 1e6),
-    }
-    _on_root(comm, lambda: shards.join(made, operator, {"x": source.x_units, "y": source.y_units}))
-    return True
 
 
 def peak_memory() -> int:
@@ -152,9 +151,13 @@ def peak_memory() -> int:
 
 def _is_done(shards: Shards) -> bool:
     path = shards.dataset
-    if not path.exists():
-        return False
+    try:
+        if not path.exists():
+            return False
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     check_specification(path, datasets.specification(path), shards.specification)
+    datasets.read(path)  # it is whole
     shards.remove()  # of a run that was killed at its very end
     return True
 

@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.assembly import System
+from solvers.errors import InputError
 from solvers.problems import FluxProblem
 
 Floats = NDArray[np.float64]
+
+RESIDUAL = 1e-9
+"""Largest residual of the solutions for unit fluxes, relative to the load of the mean flux."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,14 @@ class LinearSimulator:
 
 
 def sensor_operator(system: System) -> Floats:
-    """Sensor operator G = P (A - M f'(0))^-1 F of a linear problem, shape (n, d)."""
+    """Sensor operator G = P (A - M f'(0))^-1 F of a linear problem, shape (n, d).
+
+    Raises:
+        InputError: if the discrete problem is singular, or its solution's residual is not rounding.
+    """
     load = system.load.copy()
-    return system.sensing @ system.linearised(np.zeros(len(system.mass))).solve(load, np.empty_like(load))
+    states = system.linearised(np.zeros(len(system.mass))).solve(load, np.empty_like(load))
+    residual = system.residual(states, np.eye(load.shape[1])).max()
+    if not residual <= RESIDUAL:
+        raise InputError(f"expected a residual of at most {RESIDUAL:g}, found {residual:.2g}")
+    return system.sensing @ states

@@ -102,6 +102,11 @@ class FluxPrior:
     std: float = 1.0
     length_scale: float = 2.0
 
+    def __post_init__(self) -> None:
+        if not (self.std > 0.0 and self.length_scale > 0.0):
+            found = f"{self.std} and {self.length_scale}"
+            raise InputError(f"prior: expected a std and a length_scale above 0, found {found}")
+
     @property
     def size(self) -> int:
         """Number of fluxes."""
@@ -189,6 +194,8 @@ class FluxProblem:
         if self.sensor_columns is not None:
             sides["sensor_columns"] = (self.sensor_columns, "x", self.geometry.length)
         for key, (values, axis, end) in sides.items():
+            if not values:
+                raise InputError(f"{self.name}.{key}: expected at least one sensor, found none")
             for value in values:
                 if not 0.0 <= value <= end:
                     raise InputError(f"{self.name}.{key}: expected sensors with 0 <= {axis} <= {end}, found {value}")

@@ -19,7 +19,8 @@ from solvers.storage import check_specification
 
 SCHEMA = "fluxbench.shard"
 VERSION = 1
-SAMPLES = 2000
+SAMPLES = {"aligned": 2000, "paper": 50}
+"""Samples a shard, by mesh: a matter of a second, or of ten on the paper's."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,11 @@ class Shards:
     @property
     def all(self) -> list[Shard]:
         """In the order of their samples, training split first."""
+        size = SAMPLES[self.specification.get("mesh", "aligned")]
         return [
-            Shard(split, start, min(start + SAMPLES, self.specification[split]))
+            Shard(split, start, min(start + size, self.specification[split]))
             for split in ("train", "test")
-            for start in range(0, self.specification[split], SAMPLES)
+            for start in range(0, self.specification[split], size)
         ]
 
     def path(self, shard: Shard) -> Path:
@@ -75,22 +77,32 @@ class Shards:
         """Read a shard.
 
         Raises:
-            InputError: if it is absent, damaged, or of another data set.
+            InputError: if it is absent or damaged.
         """
         path = self.path(shard)
         with datasets.open_checked(path, SCHEMA, VERSION) as file:
-            check_specification(path, datasets.record(file, "specification"), self.specification)
             samples = Split(datasets.read_array(file, "x"), datasets.read_array(file, "y"))
         if not len(samples.x) == len(samples.y) == shard.samples:
             raise InputError(f"{path}: expected {shard.samples} samples, found {len(samples.x)} and {len(samples.y)}")
         return samples
 
-    def is_whole(self, shard: Shard) -> bool:
-        """Whether an earlier run left this shard undamaged."""
+    def missing(self) -> list[Shard]:
+        """The shards that no earlier run has left, or that were damaged since.
+
+        Raises:
+            InputError: if the folder holds shards of another data set, which are somebody's work.
+        """
+        return [shard for shard in self.all if not self._is_whole(shard)]
+
+    def _is_whole(self, shard: Shard) -> bool:
+        path = self.path(shard)
         try:
+            with datasets.open_checked(path, SCHEMA, VERSION) as file:
+                found = datasets.record(file, "specification")
             self.read(shard)
         except InputError:
             return False
+        check_specification(self.folder, found, self.specification)
         return True
 
     def join(self, made: dict[str, Any], operator: NDArray[np.float64] | None, units: dict[str, str]) -> None:

@@ -32,11 +32,17 @@ def simulator(problem: FluxProblem, mesh: str = "aligned") -> Simulator:
     """The simulator of a problem on one of ``discretisation.MESHES``.
 
     On the paper's mesh a factorisation takes half a gigabyte, so that there is one linearisation point.
+
+    Raises:
+        InputError: naming the problem, if it cannot be discretised or solved.
     """
-    system = assembly.assemble(problem, discretisation(problem, mesh))
-    if problem.is_linear:
-        return LinearSimulator(problem, sensor_operator(system))
-    return linearise(system, points=1) if mesh == "paper" else linearise(system)
+    try:
+        system = assembly.assemble(problem, discretisation(problem, mesh))
+        if problem.is_linear:
+            return LinearSimulator(problem, sensor_operator(system))
+        return linearise(system, points=1) if mesh == "paper" else linearise(system)
+    except InputError as error:
+        raise InputError(f"{problem.name} on the {mesh} mesh: {error}") from error
 
 
 @dataclass(frozen=True)

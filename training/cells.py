@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from solvers.densities import DENSITIES
+from solvers.flux_problems import FLUX_PROBLEMS
 from training.recipes import RECIPES, Recipe
 
 
@@ -36,7 +37,8 @@ class Cell:
 
     def specification(self, data: dict[str, Any]) -> dict[str, Any]:
         """Everything that determines the checkpoint, given the data set's specification."""
-        return {"cell": asdict(self), "data": data}
+        problem = FLUX_PROBLEMS.get(self.problem)
+        return {"cell": asdict(self), "sensors_on": 1.0 if problem is None else problem.sensors_on, "data": data}
 
 
 def grid(

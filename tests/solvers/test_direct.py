@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from solvers import assembly
 from solvers.direct import BlockTridiagonalMatrix, SparseMatrix
 from solvers.discretisation import AlignedMesh
+from solvers.errors import InputError
 from solvers.flux_problems.nonlinear import NONLINEAR
 
 SIZES = (7, 5, 5, 6)
@@ -38,6 +39,18 @@ def test_apply_and_solve_are_those_of_the_dense_matrix(kind: str) -> None:
     for each in (factors, pickle.loads(pickle.dumps(factors))):  # noqa: S301 - it travels between ranks
         found = each.solve(x.copy(), np.empty_like(x))
         np.testing.assert_allclose(found, np.linalg.solve(dense - np.diag(shift), x), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["blocks", "mumps"])
+def test_a_singular_matrix_is_an_error(kind: str) -> None:
+    sparse, bounds = block_tridiagonal(np.random.default_rng(3))
+    dense = sparse.toarray()
+    dense[0] = 0.0
+    sparse = sp.csr_array(dense)
+    matrix = BlockTridiagonalMatrix(sparse, bounds) if kind == "blocks" else SparseMatrix(sparse)
+    b = np.ones((len(dense), 2))
+    with pytest.raises(InputError, match="singular"):
+        matrix.factorise().solve(b, np.empty_like(b))
 
 
 def test_single_precision_is_what_it_says() -> None:

@@ -18,6 +18,7 @@ from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.shards import Shards
 from solvers.simulators import simulator
+from solvers.storage import exclusive
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -120,7 +121,7 @@ def flip_a_bit(path: Path, name: str) -> None:
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_restart_after_kill_9(ranks: int, tmp_path: Path) -> None:
     """Kill every rank when the first shard appears; the same command goes on from there to the bits of a quiet run."""
-    size = {"problem": "spiral", "train": 400_000}
+    size = {"problem": "nonlinear", "train": 12_000}
     shards = tmp_path / "killed.h5.shards"
     with first_file_in(shards) as seen:
         job = subprocess.Popen(command(tmp_path / "killed.h5", ranks, **size), cwd=REPOSITORY)  # type: ignore[arg-type]
@@ -132,7 +133,7 @@ def test_restart_after_kill_9(ranks: int, tmp_path: Path) -> None:
     assert first
     done = run(tmp_path / "killed.h5", ranks, **size)
     assert done.returncode == 0, done.stderr
-    assert f"resumed from {len(first)} of 201 shards" in done.stdout
+    assert f"resumed from {len(first)} of 7 shards" in done.stdout
     assert run(tmp_path / "quiet.h5", **size).returncode == 0
     assert_same_bits(tmp_path / "killed.h5", tmp_path / "quiet.h5")
 
@@ -169,14 +170,21 @@ def test_damaged_shards_are_made_again(tmp_path: Path) -> None:
     assert_same_bits(tmp_path / "quiet.h5", tmp_path / "hurt.h5")
 
 
-def test_shards_of_another_data_set_are_made_again(tmp_path: Path) -> None:
+def test_unfinished_work_of_another_data_set_is_refused_and_kept(tmp_path: Path) -> None:
     run(tmp_path / "quiet.h5")
     folder = tmp_path / "other.h5.shards"
     shards = Shards(tmp_path / "other.h5", datasets.specification(tmp_path / "quiet.h5") | {"seed": 1})
     shards.write(shards.all[0], datasets.Split(np.zeros((2000, 30)), np.zeros((2000, 30))))
-    assert list(folder.iterdir())
-    assert run(tmp_path / "other.h5").returncode == 0
-    assert_same_bits(tmp_path / "quiet.h5", tmp_path / "other.h5")
+    line = error_line(run(tmp_path / "other.h5", 2))
+    assert f"{folder}: made with seed = 1, but 0 is asked for" in line
+    assert shards.path(shards.all[0]).exists()
+
+
+def test_two_jobs_do_not_make_one_data_set(tmp_path: Path) -> None:
+    path = tmp_path / "linear.h5"
+    with exclusive(tmp_path / "linear.h5.shards"):
+        assert "another fluxbench command is at work here" in error_line(run(path, 2))
+    assert run(path, 2).returncode == 0
 
 
 def test_a_full_disk_is_named_and_keeps_what_is_finished(tmp_path: Path) -> None:
@@ -261,11 +269,27 @@ def test_ranks_that_do_not_know_each_other_are_refused(tmp_path: Path) -> None:
     assert "--ranks: expected an MPI job of 2, found one of 1" in error_line(done)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1\n", "broken.py: expected it to define PROBLEM, a FluxProblem, found None"),
+        ("from solvers.flux_problems.linear import PROBLEM\n", "'linear', which is another problem's"),
+    ],
+)
+def test_a_broken_problem_file_is_named(text: str, message: str, tmp_path: Path) -> None:
+    shutil.copytree(REPOSITORY / "solvers", tmp_path / "solvers", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "solvers" / "flux_problems" / "broken.py").write_text(text)
+    line = [sys.executable, "-c", "import solvers.flux_problems"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "InputError: solvers/flux_problems/" in done.stderr
+    assert message in done.stderr
+
+
 def test_unknown_problems_and_empty_sizes_are_refused(tmp_path: Path) -> None:
     assert "expected one of tanh, bimodal, spiral, linear, multi-operator, nonlinear, found 'heat'" in error_line(
         run(tmp_path / "x.h5", problem="heat")
     )
-    assert "--train: expected at least one sample, found 0" in error_line(run(tmp_path / "x.h5", train=0))
+    assert "--train: expected 1 to 10,000,000 samples, found 0" in error_line(run(tmp_path / "x.h5", train=0))
 
 
 def test_an_unwritable_directory_is_named(tmp_path: Path) -> None:
@@ -301,11 +325,12 @@ def test_nan_wrong_shapes_and_old_schemas_are_named(good: Path) -> None:
     with h5py.File(good, "a") as file:
         file.attrs["version"] = 0
     with pytest.raises(
-        InputError, match=r"expected schema fluxbench.dataset version 1, found fluxbench.dataset version 0"
+        InputError,
+        match=r"expected schema fluxbench.dataset version 2, found fluxbench.dataset version 0; remove it",
     ):
         datasets.read(good)
     with h5py.File(good, "a") as file:
-        file.attrs["version"] = 1
+        file.attrs["version"] = datasets.VERSION
         file["test/y"][3, 1] = np.nan
     with pytest.raises(InputError, match=r"expected finite numbers in test/y, found NaN or infinity"):
         datasets.read(good)

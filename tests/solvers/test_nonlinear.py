@@ -1,5 +1,6 @@
 """The batched chord iteration against Newton's method, exact derivatives, and its own independence of batches."""
 
+import pickle
 from dataclasses import replace
 from functools import cache
 
@@ -57,8 +58,36 @@ def test_a_sample_that_cannot_be_solved_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(nonlinear, "RESIDUAL", 0.0)
     with pytest.raises(UnsolvedError, match=r"cannot be solved: expected a residual of at most 0 and"):
         production().measure(flux(5))
-    with pytest.raises(InputError, match=r"nonlinear: test sample 70[0-4] of seed 3: cannot be solved"):
+    with pytest.raises(InputError, match=r"^nonlinear: test sample 70[0-4] of seed 3: cannot be solved"):
         FluxSource(NONLINEAR, production()).simulate(3, "test", 700, 705)
+
+
+def test_a_negative_concentration_is_an_error() -> None:
+    """Nothing but a flux out of the channel gives one."""
+    with pytest.raises(UnsolvedError, match=r"and a concentration of at least 0, found \S+ and -0\.\d") as caught:
+        production().measure(np.concatenate([flux(3), -0.02 * flux(1)]))
+    travelled = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - as from one rank to another
+    assert (travelled.sample, str(travelled)) == (3, str(caught.value))
+
+
+@pytest.mark.parametrize("reaction", [(1.0,), (1.0, -0.3)])
+def test_an_affine_reaction_is_solved_at_once(reaction: tuple[float, ...]) -> None:
+    """A source everywhere: sensor values are affine in the flux."""
+    problem = replace(LINEAR, name="affine", kappa=0.5, reaction=Polynomial(reaction))
+    assert not problem.is_linear
+    found = simulator(problem)
+    q = problem.prior.sample(0, "test", 0, 3)
+    zero, one, two = found.measure(np.stack([0.0 * q[0], q[0], 2.0 * q[0]]))
+    assert (zero > 0.0).all()
+    np.testing.assert_allclose(two - zero, 2.0 * (one - zero), rtol=1e-9)
+
+
+def test_a_prior_around_zero_is_no_reason_to_stop() -> None:
+    problem = replace(NONLINEAR, name="faint", prior=replace(NONLINEAR.prior, mean=0.0))
+    system = assembly.assemble(problem, AlignedMesh(degree=3))
+    q = problem.prior.sample(0, "test", 0, 10)
+    found = linearise(system, points=2).measure(q)
+    np.testing.assert_allclose(found[0], system.sensing @ newton(system, q[0]), atol=1e-9)
 
 
 def test_a_branch_that_newton_does_not_reach_is_an_error() -> None:

@@ -46,12 +46,18 @@ def test_peclet_number() -> None:
         ({"kappa": float("nan")}, "linear.kappa: expected a diffusivity above 0, found nan"),
         ({"sensor_rows": (0.5, 2.5)}, "linear.sensor_rows: expected sensors with 0 <= y <= 2.0, found 2.5"),
         ({"sensor_columns": (1.0, 9.0)}, "linear.sensor_columns: expected sensors with 0 <= x <= 8.5, found 9.0"),
+        ({"sensor_rows": ()}, "linear.sensor_rows: expected at least one sensor, found none"),
         ({"sensors_on": 0.0}, "linear.sensors_on: expected a probability above 0, found 0.0"),
     ],
 )
 def test_impossible_problems_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         replace(LINEAR, **change)  # type: ignore[arg-type]
+
+
+def test_impossible_priors_are_refused() -> None:
+    with pytest.raises(InputError, match=r"prior: expected a std and a length_scale above 0, found 0\.0"):
+        replace(LINEAR.prior, std=0.0)
 
 
 def test_impossible_geometry_is_refused() -> None:
