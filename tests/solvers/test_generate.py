@@ -206,7 +206,10 @@ def test_a_finished_data_set_is_left_alone(tmp_path: Path) -> None:
 
 
 def error_line(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 2
+    if "mpiexec" in str(done.args[0]):
+        assert done.returncode != 0  # a launcher may end the slower ranks itself, and then says 9
+    else:
+        assert done.returncode == 2
     assert "Traceback" not in done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("fluxbench: error: ")]
     return line
