@@ -9,8 +9,13 @@ Inserting the kernel gives the two relations that a formulation must satisfy:
 
     dm/dt = -(beta/2) m,        d(sigma^2)/dt = -beta sigma^2 + g2.
 
-A formulation is a small frozen dataclass of four functions of time. They accept tensors of any shape and dtype;
-times are best kept in float64.
+A formulation is a small frozen dataclass of a few functions of time. They accept tensors of any shape and dtype; times
+are best kept in float64.
+
+**One coordinate for all of them.** The kernel of x~ = x/m is N(x_0, sigma~^2 I) with sigma~ = sigma/m: the noise
+relative to the signal. Densities of x~ at equal sigma~ are the same whatever the formulation, and so are the reverse
+processes between them: formulations are different clocks on one process. What sets them apart in practice is how they
+spread time over sigma~, in training and in sampling.
 """
 
 import math
@@ -46,6 +51,14 @@ class Formulation(ABC):
     @abstractmethod
     def g2(self, t: Tensor) -> Tensor:
         """Diffusion (the paper's gamma)."""
+
+    @abstractmethod
+    def noise_ratio(self, t: Tensor) -> Tensor:
+        """sigma~ = sigma/m, increasing from 0; exact where sigma is small."""
+
+    @abstractmethod
+    def time(self, noise_ratio: Tensor) -> Tensor:
+        """The time t at which sigma/m has the given value, shape as given; above 1 beyond the end of the process."""
 
     @property
     def terminal_std(self) -> float:
@@ -95,6 +108,59 @@ class VarianceExploding(Formulation):
     @override
     def g2(self, t: Tensor) -> Tensor:
         return torch.exp(2.0 * math.log(self.sigma_max) * t)
+
+    @override
+    def noise_ratio(self, t: Tensor) -> Tensor:
+        return self.sigma(t)
+
+    @override
+    def time(self, noise_ratio: Tensor) -> Tensor:
+        rate = 2.0 * math.log(self.sigma_max)
+        return torch.log1p(rate * noise_ratio.square()) / rate
+
+
+@dataclass(frozen=True)
+class LinearVarianceExploding(Formulation):
+    """beta = 0 and sigma = sigma_max t, hence m = 1 and g2 = 2 sigma_max^2 t (Karras et al. 2022, Table 1).
+
+    Attributes:
+        sigma_max: sigma at the end, above 0.
+    """
+
+    sigma_max: float
+
+    def __post_init__(self) -> None:
+        if not self.sigma_max > 0.0:
+            raise ValueError(f"sigma_max must be above 0, found {self.sigma_max}")
+
+    @property
+    @override
+    def name(self) -> str:
+        return "ve-linear"
+
+    @override
+    def m(self, t: Tensor) -> Tensor:
+        return torch.ones_like(t)
+
+    @override
+    def sigma(self, t: Tensor) -> Tensor:
+        return self.sigma_max * t
+
+    @override
+    def beta(self, t: Tensor) -> Tensor:
+        return torch.zeros_like(t)
+
+    @override
+    def g2(self, t: Tensor) -> Tensor:
+        return 2.0 * self.sigma_max**2 * t
+
+    @override
+    def noise_ratio(self, t: Tensor) -> Tensor:
+        return self.sigma(t)
+
+    @override
+    def time(self, noise_ratio: Tensor) -> Tensor:
+        return noise_ratio / self.sigma_max
 
 
 @dataclass(frozen=True)
@@ -147,19 +213,34 @@ class VariancePreserving(Formulation):
     def g2(self, t: Tensor) -> Tensor:
         return self.beta(t) * self._one_minus_mk(t) ** (2.0 / self.k - 1.0)
 
+    @override
+    def noise_ratio(self, t: Tensor) -> Tensor:
+        return torch.expm1(-self.k * self._log_m(t)) ** (1.0 / self.k)
+
+    @override
+    def time(self, noise_ratio: Tensor) -> Tensor:
+        # -log m = log(1 + sigma~^k)/k = (b + a t) t, the root in the form that loses no digits for small t.
+        a, b = 0.25 * (self.beta_max - self.beta_min), 0.5 * self.beta_min
+        minus_log_m = torch.log1p(noise_ratio**self.k) / self.k
+        return 2.0 * minus_log_m / (b + torch.sqrt(b**2 + 4.0 * a * minus_log_m))
+
 
 def formulation(name: str, sigma_max: float) -> Formulation:
-    """The formulation called ``name``: ``"ve"``, or ``"vp-k2"`` and so on for every order k > 0.
+    """The formulation called ``name``: ``"ve"``, ``"ve-linear"``, or ``"vp-k2"`` and so on for every order k > 0.
 
     Args:
         name: as in :attr:`Formulation.name`.
-        sigma_max: for the variance exploding schedule; the paper sets it by problem.
+        sigma_max: for the variance exploding schedules; the paper sets it by problem.
 
     Raises:
         ValueError: if no formulation has that name.
     """
     if name == "ve":
         return VarianceExploding(sigma_max)
+    if name == "ve-linear":
+        return LinearVarianceExploding(sigma_max)
     if match := re.fullmatch(r"vp-k(\d+(?:\.\d+)?)", name):
         return VariancePreserving(k=float(match[1]))
-    raise ValueError(f"no formulation is called {name!r}; there are 've' and 'vp-k<order>', such as 'vp-k2'")
+    raise ValueError(
+        f"no formulation is called {name!r}; there are 've', 've-linear' and 'vp-k<order>', such as 'vp-k2'"
+    )

@@ -7,10 +7,19 @@ With tau = 1 - t and coefficients taken at t = 1 - tau, for every alpha >= 0 the
 has the marginal densities of the forward process: alpha = 0 is the probability-flow ODE, alpha = 1 the reverse SDE
 of Anderson (1982) and Song et al. (2021). What limits accuracy is then the score s and the integrator:
 
-| integrator       | alpha | order                              | evaluations                    |
-|------------------|-------|------------------------------------|--------------------------------|
-| `euler_maruyama` | >= 0  | 1 weak (1 strong where alpha = 0)  | one a step                     |
-| `runge_kutta45`  | 0     | 5, embedded 4 sets the step        | six a step, counted as spent   |
+| integrator              | alpha | order                              | evaluations                    |
+|-------------------------|-------|------------------------------------|--------------------------------|
+| `euler_maruyama`        | >= 0  | 1 weak (1 strong where alpha = 0)  | one a step                     |
+| `runge_kutta45`         | 0     | 5, embedded 4 sets the step        | six a step, counted as spent   |
+| `heun`                  | 0     | 2                                  | two a step, one in the last    |
+| `exponential_multistep` | >= 0  | 2 (weak)                           | one a step                     |
+
+The last two work in the coordinate that all formulations share, x~ = x/m and lambda = -log(sigma/m). There, with the
+denoiser D = E[x_0 | x~] = x~ + (sigma^2/m) s, the family is
+
+    dx~ = -(1 + alpha) (x~ - D) dlambda + sqrt(2 alpha) sigma~ dW_lambda,
+
+linear but for D, and D changes slowly. Steps are uniform in lambda.
 
 Every row of a batch is integrated on its own, so its result depends on what else is in the batch by rounding alone.
 """
@@ -66,6 +75,88 @@ def euler_maruyama(
         if alpha > 0.0:
             x = x + ((alpha * h * g2[i]) ** 0.5).to(x.dtype) * normals()
     return Samples(x, float(steps))
+
+
+def heun(score: Score, formulation: Formulation, normals: Normals, steps: int, t_min: float) -> Samples:
+    """Heun's method on dx~/dsigma~ = (x~ - D)/sigma~ from t = 1 to t_min (Karras et al. 2022, Algorithm 1).
+
+    Their last step goes to sigma~ = 0 and is Euler's; here it ends at t_min, and is Euler's too: its slope there would
+    be one more evaluation for nothing.
+    """
+    grid, x = _start(formulation, normals, steps, t_min)
+    rows = torch.arange(len(x), device=x.device)
+    slope = (x - grid.denoise(score, x, 0, rows)) / grid.noise_ratio[0]
+    for i in range(steps):
+        step = grid.noise_ratio[i + 1] - grid.noise_ratio[i]
+        euler = (x + step * slope).to(x.dtype)
+        if i + 1 == steps:
+            x = euler
+            break
+        there = (euler - grid.denoise(score, euler, i + 1, rows)) / grid.noise_ratio[i + 1]
+        x = (x + 0.5 * step * (slope + there)).to(x.dtype)
+        slope = (x - grid.denoise(score, x, i + 1, rows)) / grid.noise_ratio[i + 1]
+    return Samples(x * grid.m[-1].to(x.dtype), 2.0 * steps - 1.0)
+
+
+def exponential_multistep(
+    score: Score, formulation: Formulation, normals: Normals, alpha: float, steps: int, t_min: float
+) -> Samples:
+    """Exponential integrator with D extrapolated from the last two steps; uniform in lambda, from t = 1 to t_min.
+
+    Over a step h in lambda the linear part and the noise are integrated exactly, whatever alpha is:
+
+        x~' = e^(-a h) x~ + (1 - e^(-a h)) (D + (D - D_before)/2) + sigma~' sqrt(1 - e^(-2 alpha h)) z,
+
+    with a = 1 + alpha. For alpha = 0 it is DPM-Solver++(2M), for alpha = 1 SDE-DPM-Solver++(2M) (Lu et al. 2022,
+    arXiv 2211.01095, Algorithm 2 and appendix A).
+
+    Raises:
+        ValueError: if alpha is negative.
+    """
+    if not alpha >= 0.0:
+        raise ValueError(f"alpha must not be negative, found {alpha}")
+    grid, x = _start(formulation, normals, steps, t_min)
+    rows = torch.arange(len(x), device=x.device)
+    before = None
+    for i in range(steps):
+        h = torch.log(grid.noise_ratio[i] / grid.noise_ratio[i + 1])
+        denoised = grid.denoise(score, x, i, rows)
+        ahead = denoised if before is None else denoised + 0.5 * (denoised - before)  # all h are equal
+        gain = -torch.expm1(-(1.0 + alpha) * h)
+        x = (x + gain * (ahead - x)).to(x.dtype)
+        if alpha > 0.0:
+            std = grid.noise_ratio[i + 1] * torch.sqrt(-torch.expm1(-2.0 * alpha * h))
+            x = x + std.to(x.dtype) * normals()
+        before = denoised
+    return Samples(x * grid.m[-1].to(x.dtype), float(steps))
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Times with uniform steps in log(sigma/m), and what the formulation says of them; each of shape (steps + 1,)."""
+
+    t: Tensor
+    noise_ratio: Tensor
+    m: Tensor
+    sigma: Tensor
+
+    def denoise(self, score: Score, x: Tensor, i: int, rows: Tensor) -> Tensor:
+        """D at x~ (B, d) and the i-th time, shape (B, d): x~ + (sigma^2/m) s."""
+        found = score((self.m[i] * x).to(x.dtype), self.t[i].expand(len(x)), rows)
+        return x + (self.sigma[i] * self.noise_ratio[i]) * found
+
+
+def _start(formulation: Formulation, normals: Normals, steps: int, t_min: float) -> tuple[_Grid, Tensor]:
+    """The grid from t = 1 to t_min, and x~ at its start."""
+    noise = normals()
+    ends = torch.tensor([1.0, t_min], dtype=torch.float64, device=noise.device)
+    first, last = torch.log(formulation.noise_ratio(ends))
+    shares = torch.linspace(0.0, 1.0, steps + 1, dtype=torch.float64, device=noise.device)
+    noise_ratio = torch.exp(first + shares * (last - first))
+    t = formulation.time(noise_ratio)
+    t[0], t[-1] = 1.0, t_min
+    grid = _Grid(t, noise_ratio, formulation.m(t), formulation.sigma(t))
+    return grid, (noise * grid.sigma[0] / grid.m[0]).to(noise.dtype)
 
 
 # Dormand and Prince (1980), "A family of embedded Runge-Kutta formulae", the pair behind SciPy's RK45.

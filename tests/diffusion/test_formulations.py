@@ -3,11 +3,18 @@
 import pytest
 import torch
 
-from diffusion.formulations import Formulation, VarianceExploding, VariancePreserving, formulation
+from diffusion.formulations import (
+    Formulation,
+    LinearVarianceExploding,
+    VarianceExploding,
+    VariancePreserving,
+    formulation,
+)
 
 FORMULATIONS: list[Formulation] = [
     VarianceExploding(12.0),
     VarianceExploding(5.0),
+    LinearVarianceExploding(6.0),
     *(VariancePreserving(k=k) for k in (0.5, 1.0, 2.0, 3.0, 4.0)),
 ]
 each = pytest.mark.parametrize("process", FORMULATIONS, ids=lambda process: process.name)
@@ -71,8 +78,17 @@ def test_geometric_schedule_of_the_paper() -> None:
 
 
 @each
+def test_noise_ratio_and_its_inverse_keep_their_digits(process: Formulation) -> None:
+    t = torch.logspace(-10, 0, 60, dtype=torch.float64)
+    ratio = process.noise_ratio(t)
+    torch.testing.assert_close(ratio, process.sigma(t) / process.m(t), rtol=1e-12, atol=0.0)
+    torch.testing.assert_close(process.time(ratio), t, rtol=1e-12, atol=0.0)
+    assert (ratio.diff() > 0.0).all()
+
+
+@each
 def test_names_are_read_back(process: Formulation) -> None:
-    sigma_max = process.sigma_max if isinstance(process, VarianceExploding) else 2.0
+    sigma_max = process.sigma_max if isinstance(process, VarianceExploding | LinearVarianceExploding) else 2.0
     assert formulation(process.name, sigma_max) == process
 
 

@@ -5,16 +5,22 @@ mean from random numbers that are all zero, the variance as the sum of squared r
 """
 
 import math
+from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
 from torch import Tensor
 
-from diffusion.formulations import Formulation, VarianceExploding, VariancePreserving
-from diffusion.samplers import Normals, Score, euler_maruyama, runge_kutta45
+from diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
+from diffusion.samplers import Normals, Samples, Score, euler_maruyama, exponential_multistep, heun, runge_kutta45
 
 MEAN, STD = 0.7, 0.4
-FORMULATIONS: list[Formulation] = [VarianceExploding(12.0), *(VariancePreserving(k=k) for k in (1.0, 2.0, 4.0))]
+FORMULATIONS: list[Formulation] = [
+    VarianceExploding(12.0),
+    LinearVarianceExploding(6.0),
+    *(VariancePreserving(k=k) for k in (1.0, 2.0, 4.0)),
+]
 each = pytest.mark.parametrize("process", FORMULATIONS, ids=lambda process: process.name)
 T_MIN = 1e-3
 
@@ -40,7 +46,7 @@ def generator_normals(shape: tuple[int, int], seed: int = 0, dtype: torch.dtype 
     return lambda: torch.randn(shape, generator=generator, dtype=dtype)
 
 
-def euler_maruyama_moments(process: Formulation, alpha: float, steps: int, t_min: float) -> tuple[float, float]:
+def exact_moments(sampler: Callable[[Normals], Samples], steps: int) -> tuple[float, float]:
     """Mean and standard deviation of the numerical solution, exact to rounding."""
     rows = steps + 2  # row 0: no noise at all; row i: a one in place of draw i
     calls = iter(range(rows))
@@ -50,8 +56,19 @@ def euler_maruyama_moments(process: Formulation, alpha: float, steps: int, t_min
         draw[next(calls) + 1] = 1.0
         return draw
 
-    x = euler_maruyama(gaussian_score(process), process, unit_impulses, alpha, steps, t_min).x[:, 0]
+    x = sampler(unit_impulses).x[:, 0]
     return x[0].item(), math.sqrt(((x[1:] - x[0]) ** 2).sum().item())
+
+
+def euler_maruyama_moments(process: Formulation, alpha: float, steps: int, t_min: float) -> tuple[float, float]:
+    score = gaussian_score(process)
+    return exact_moments(lambda normals: euler_maruyama(score, process, normals, alpha, steps, t_min), steps)
+
+
+def observed_order(moments: list[tuple[float, float]]) -> float:
+    """Order at which mean and standard deviation, together, converge when the steps double."""
+    changes = [math.hypot(a[0] - b[0], a[1] - b[1]) for a, b in pairwise(moments)]
+    return math.log2(changes[-2] / changes[-1])
 
 
 def neglected(process: Formulation) -> float:
@@ -119,6 +136,67 @@ def test_both_samplers_return_a_gaussian_sample(process: Formulation) -> None:
     assert sde.evaluations == 1000.0
 
 
+@each
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0, 2.0])
+def test_exponential_multistep_converges_weakly_at_order_two(process: Formulation, alpha: float) -> None:
+    score = gaussian_score(process)
+
+    def moments(steps: int) -> tuple[float, float]:
+        return exact_moments(
+            lambda normals: exponential_multistep(score, process, normals, alpha, steps, t_min=0.05), steps
+        )
+
+    assert observed_order([moments(steps) for steps in (160, 320, 640)]) == pytest.approx(2.0, abs=0.3)
+
+
+@each
+def test_heun_converges_at_order_two(process: Formulation) -> None:
+    score = gaussian_score(process)
+
+    def moments(steps: int) -> tuple[float, float]:
+        return exact_moments(lambda normals: heun(score, process, normals, steps, t_min=0.05), steps)
+
+    assert observed_order([moments(steps) for steps in (80, 160, 320)]) == pytest.approx(2.0, abs=0.2)
+
+
+@each
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_few_exponential_steps_return_the_gaussian(process: Formulation, alpha: float) -> None:
+    """24 evaluations for the ODE, 64 for the SDE, to the end that sigma/m = 5e-4 sets."""
+    steps = 24 if alpha == 0.0 else 64
+    t_min = process.time(torch.tensor(5e-4, dtype=torch.float64)).item()
+    score = gaussian_score(process)
+    sampler = lambda normals: exponential_multistep(score, process, normals, alpha, steps, t_min)  # noqa: E731
+    mean, std = exact_moments(sampler, steps)
+    assert mean == pytest.approx(MEAN, abs=neglected(process) + 0.01 * STD)
+    assert std == pytest.approx(STD, rel=0.015)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("k", [1.0, 2.0, 4.0])
+def test_formulations_are_clocks_on_one_process(k: float, alpha: float) -> None:
+    """Between equal noise ratios, VP of any order and VE take the same steps in x/m, whatever the data are."""
+
+    def two_bumps(process: Formulation) -> Score:
+        def score(x: Tensor, t: Tensor, rows: Tensor) -> Tensor:
+            m, ratio = process.m(t)[:, None], process.noise_ratio(t)[:, None]
+            variance = 0.2**2 + ratio**2
+            centre = torch.tanh(x / m / variance)  # of two normal densities around -1 and 1
+            return -(x / m - centre) / variance / m
+
+        return score
+
+    preserving = VariancePreserving(k=k)
+    exploding = LinearVarianceExploding(preserving.noise_ratio(torch.ones((), dtype=torch.float64)).item())
+    end = torch.tensor(1e-2, dtype=torch.float64)
+    found = []
+    for process in (preserving, exploding):
+        t_min = process.time(end).item()
+        drawn = exponential_multistep(two_bumps(process), process, generator_normals((40, 1)), alpha, 50, t_min)
+        found.append(drawn.x / process.m(torch.tensor(t_min, dtype=torch.float64)))
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-10)
+
+
 def test_rows_do_not_depend_on_the_batch() -> None:
     process = VariancePreserving(k=2.0)
     draws = generator_normals((50, 2))()
@@ -136,6 +214,8 @@ def test_a_negative_alpha_is_refused() -> None:
     process = VariancePreserving()
     with pytest.raises(ValueError, match=r"alpha must not be negative, found -0\.5"):
         euler_maruyama(gaussian_score(process), process, generator_normals((1, 1)), -0.5, 10, T_MIN)
+    with pytest.raises(ValueError, match=r"alpha must not be negative, found -0\.5"):
+        exponential_multistep(gaussian_score(process), process, generator_normals((1, 1)), -0.5, 10, T_MIN)
 
 
 def test_a_broken_score_is_reported() -> None:
