@@ -11,8 +11,8 @@ diagonal
     z_i = E_i^-1 (b_i - L_i z_{i-1}),    x_i = z_i - E_i^-1 U_i x_{i+1}
 
 (Golub and Van Loan, Matrix Computations, 4.5). With E_i^-1 formed, a solve is products of small dense matrices with
-wide ones, which run at a core's full speed; MUMPS, made for sparse matrices of any shape, takes three times as long
-here. On the paper's triangles it is the other way round.
+wide ones, which run at a core's full speed. On the paper's triangles the blocks are many and sparse: MUMPS solves
+there.
 """
 
 from dataclasses import dataclass

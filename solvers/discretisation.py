@@ -95,7 +95,7 @@ def discretisation(problem: FluxProblem, mesh: str = "aligned") -> Discretisatio
     """The discretisation on which the samples of a problem are solved.
 
     A linear problem is solved once for all samples and can afford more cells. For the others the second layer is put so
-    that the sensors lie inside cells, which keeps the error below 1e-6 with half of the arithmetic.
+    that the sensors lie inside cells, which keeps the error below 1e-6 with fewer unknowns.
 
     Raises:
         InputError: if there is no such mesh.

@@ -30,7 +30,6 @@ from scipy.cluster.vq import kmeans2
 from solvers.assembly import System
 from solvers.direct import Factors, Reals
 from solvers.errors import InputError
-from solvers.problems import FluxProblem
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +40,7 @@ RESIDUAL = 1e-8
 SINGLE_SWEEPS = 4
 """Chord iterations in single precision before those in double precision."""
 SWEEPS = 30
-"""Those in double precision before a sample is handed to Newton's method; the median is 3."""
+"""Those in double precision before a sample is handed to Newton's method; most need two or three."""
 NEWTON_STEPS = 50
 BATCH, NUMBERS = 128, 400_000
 """Samples that are advanced together, fewer where their states would hold more numbers than this: caches are small."""
@@ -113,16 +112,12 @@ class NonlinearSimulator:
     Attributes:
         system: the discrete problem.
         points: linearisation points.
+        operator: None, since no matrix maps fluxes to sensor values.
     """
 
     system: System
     points: tuple[LinearisationPoint, ...]
     operator: None = None
-
-    @property
-    def problem(self) -> FluxProblem:
-        """The flux problem."""
-        return self.system.problem
 
     @cached_property
     def _first_guess(self) -> tuple[Floats, Floats]:

@@ -2,7 +2,7 @@
 
 The fast solvers are measured against it, in speed and in accuracy. Everything that does not change from sample to
 sample is set up once, MUMPS is named, the flux enters by exact segment loads, and each sample starts from the
-problem's start; to start from the sample before would save about a tenth. The reaction's mass is consistent, as a
+problem's start, not from the sample before, which would be a little quicker. The reaction's mass is consistent, as a
 form gives it, not lumped.
 """
 
