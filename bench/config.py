@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bench.samples import ODE_METHODS, SDE_METHODS, Integrator
 from solvers.densities import DENSITIES
 from solvers.discretisation import MESHES
 from solvers.errors import InputError
@@ -50,6 +51,7 @@ AtLeastTwo = Annotated[int, Field(ge=2)]
 """A standard deviation needs two samples."""
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Density = Annotated[str, _known("joint density", tuple(DENSITIES))]
+Recipe = Annotated[str, _known("recipe", tuple(RECIPES))]
 Flux = Annotated[str, _known("flux problem", tuple(FLUX_PROBLEMS))]
 Formulation = Annotated[str, AfterValidator(_is_formulation)]
 
@@ -112,6 +114,8 @@ class FluxProblems(Section):
     mesh: Annotated[str, _known("mesh", MESHES)] = "aligned"
     """On which samples are solved; "paper" is the paper's own, of 340,000 linear triangles."""
     epochs: Count | None = None
+    amortised: bool = False
+    """Whether one more network serves every noise level above 0; the level, like the mask, is part of omega (ours)."""
     measurements: Count = 1_000
     """Test measurements whose posterior is sampled."""
     generated: AtLeastTwo = 1_000
@@ -127,6 +131,12 @@ class FluxProblems(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _some_level_to_amortise(self) -> Self:
+        if self.amortised and max(self.noise) == 0.0:
+            raise ValueError("amortised: expected a noise level above 0")
+        return self
+
     def sizes_of(self, problem: str) -> Sizes:
         """Sample counts of a flux problem."""
         own = self.sizes.get(problem, SplitSizes())
@@ -134,21 +144,63 @@ class FluxProblems(Section):
         return Sizes(train, test, self.measurements, self.generated)
 
 
+class RecipeGrid(Section):
+    """What one recipe is trained on; None is the default of all of them."""
+
+    formulations: Annotated[list[Formulation] | None, NotEmpty, Unique] = None
+    seeds: Annotated[list[int] | None, NotEmpty, Unique] = None
+
+
 class Training(Section):
     """Which networks are trained, and how."""
 
-    recipe: Annotated[str, _known("recipe", tuple(RECIPES))] = "paper"
+    recipes: Annotated[list[Recipe], NotEmpty, Unique] = ["tuned"]
     formulations: Annotated[list[Formulation], NotEmpty, Unique] = ["ve", "vp-k2"]
     seeds: Annotated[list[int], NotEmpty, Unique] = [0]
+    grids: dict[Recipe, RecipeGrid] = {}
+    """Recipes whose formulations or seeds are others than the two above."""
+
+    def formulations_of(self, recipe: str) -> list[str]:
+        """Forward processes with which a recipe is trained."""
+        return self.grids.get(recipe, RecipeGrid()).formulations or self.formulations
+
+    def seeds_of(self, recipe: str) -> list[int]:
+        """Training seeds of a recipe."""
+        return self.grids.get(recipe, RecipeGrid()).seeds or self.seeds
 
 
 class Sampling(Section):
-    """How trained networks are sampled."""
+    """How trained networks are sampled: recipe `paper` with the paper's methods, others with the exponential one."""
 
     alphas: Annotated[list[NotNegative], NotEmpty, Unique] = [0.0, 1.0]
     """0 is the probability-flow ODE, 1 the reverse SDE of Song et al.; any number above 0 an SDE between or beyond."""
-    ode_tolerance: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-5
-    sde_steps: Count = 1_000
+    ode: Annotated[str, _known("method for the ODE", ODE_METHODS)] | None = None
+    sde: Annotated[str, _known("method for the SDE", SDE_METHODS)] | None = None
+    tolerance: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-5
+    """Of Runge-Kutta."""
+    ode_steps: AtLeastTwo = 24
+    """Of the exponential method and of Heun's."""
+    sde_steps: AtLeastTwo = 64
+    """Of the exponential method."""
+    euler_maruyama_steps: Count = 1_000
+    """The paper's number is lost (choice)."""
+
+    def integrators(self, recipe: str) -> list[Integrator]:
+        """How the networks of a recipe are sampled, one a value of alpha."""
+        papers = recipe == "paper"
+        ode = self.ode or ("runge-kutta" if papers else "exponential")
+        sde = self.sde or ("euler-maruyama" if papers else "exponential")
+        found = []
+        for alpha in self.alphas:
+            method = ode if alpha == 0.0 else sde
+            match method:
+                case "runge-kutta":
+                    found.append(Integrator(alpha, method, tolerance=self.tolerance))
+                case "euler-maruyama":
+                    found.append(Integrator(alpha, method, self.euler_maruyama_steps))
+                case _:
+                    found.append(Integrator(alpha, method, self.ode_steps if alpha == 0.0 else self.sde_steps))
+        return found
 
 
 class Config(Section):
@@ -205,13 +257,22 @@ class Config(Section):
         return len(os.sched_getaffinity(0)) if self.workers == "auto" else self.workers
 
     def cells(self) -> list[Cell]:
-        """Every network of this run."""
+        """Every network of this run, at each noise level that it is sampled at."""
         training, densities, flux = self.training, self.densities, self.flux
-        product = (training.recipe, training.seeds)
-        return [
-            *grid(densities.problems, "densities", training.formulations, [0.0], *product, densities.epochs),
-            *grid(flux.problems, "flux", training.formulations, flux.noise, *product, flux.epochs),
-        ]
+        cells: list[Cell] = []
+        for recipe in training.recipes:
+            formulations, how = training.formulations_of(recipe), (recipe, training.seeds_of(recipe))
+            cells += grid(densities.problems, "densities", formulations, [0.0], *how, densities.epochs)
+            cells += grid(flux.problems, "flux", formulations, flux.noise, *how, flux.epochs)
+            if flux.amortised:
+                levels = [noise for noise in flux.noise if noise > 0.0]
+                ends = min(levels), max(levels)
+                cells += grid(flux.problems, "flux", formulations, levels, *how, flux.epochs, ends)
+        return cells
+
+    def networks(self) -> list[Cell]:
+        """One cell for each network that is trained: amortised cells share theirs."""
+        return list({cell.network_name: cell for cell in self.cells()}.values())
 
 
 def profiles() -> list[str]:
@@ -264,7 +325,7 @@ def _explain(error: Any) -> str:
         # A union's branches add their type names to the location; keys and indices are what a user wrote.
         if isinstance(part, int):
             key += f"[{part}]"
-        elif part in FLUX_PROBLEMS or (part.isidentifier() and part not in ("int", "float", "str")):
+        elif part in FLUX_PROBLEMS or part in RECIPES or (part.isidentifier() and part not in ("int", "float", "str")):
             key += f".{part}" if key else part
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key"

@@ -12,12 +12,12 @@ from torch import Tensor
 from bench import samples
 from bench.samples import Integrator, PosteriorSamples, sample_specification
 from diffusion.networks import ScoreNetwork
-from diffusion.samplers import Samples, euler_maruyama, runge_kutta45
+from diffusion.samplers import Samples, euler_maruyama, exponential_multistep, heun, runge_kutta45
 from solvers import datasets, streams
-from solvers.datasets import Split
+from solvers.datasets import Dataset, Split
 from solvers.densities import DENSITIES
 from solvers.errors import InputError
-from solvers.measurements import MeasurementOperator
+from solvers.measurements import Measured, MeasurementOperator
 from solvers.storage import check_specification
 from training import checkpoints
 from training.cells import Cell
@@ -68,25 +68,29 @@ def sample(
     if not checkpoint.finished:
         found = f"{checkpoint.step} of {checkpoint.steps} steps"
         raise InputError(f"{checkpoint_path}: expected a trained network, found one after {found}; `fluxbench train`")
-    if cell.problem in DENSITIES:
-        condition = y = np.array(DENSITIES[cell.problem].y_values)[:, None]
-        mask = None
-    else:
-        first = Split(dataset.test.x[:count], dataset.test.y[:count])
-        measured = MeasurementOperator.of(dataset, cell.noise).measure(first, "test")
-        y, mask, condition = measured.y, measured.mask, measured.condition
+    measured = measured_by(cell, dataset, count)
     began = time.perf_counter()
     try:
-        x, evaluations = draw(checkpoint, condition, generated, integrator, seed, torch.device(device), progress)
+        x, evaluations = draw(checkpoint, measured, generated, integrator, seed, torch.device(device), progress)
     except RuntimeError as error:
         raise InputError(f"{cell.name}: {error}") from error
-    samples.write(path, PosteriorSamples(specification, x, y, mask, evaluations, time.perf_counter() - began))
+    seconds = time.perf_counter() - began
+    samples.write(path, PosteriorSamples(specification, x, measured.y, measured.mask, evaluations, seconds))
+
+
+def measured_by(cell: Cell, dataset: Dataset, count: int) -> Measured:
+    """A joint density's own values of y, or the first measurements of a flux problem's test split."""
+    if cell.problem in DENSITIES:
+        y = np.array(DENSITIES[cell.problem].y_values)[:, None]
+        return Measured(np.zeros_like(y), y, None, np.zeros(len(y)))
+    first = Split(dataset.test.x[:count], dataset.test.y[:count])
+    return MeasurementOperator.of(dataset, cell.noise).measure(first, "test")
 
 
 @torch.no_grad()
 def draw(
     checkpoint: Checkpoint,
-    condition: NDArray[np.float64],
+    measured: Measured,
     count: int,
     integrator: Integrator,
     seed: int,
@@ -99,8 +103,7 @@ def draw(
 
     Args:
         checkpoint: of a trained cell.
-        condition: what the network is conditioned on, one row a measurement: y, shape (M, n), or (y, omega), shape
-            (M, 2 n), where sensors may be off.
+        measured: M measurements; what they carry of x does not count.
         count: samples S for each.
         integrator: how to integrate.
         seed: of the random numbers.
@@ -111,15 +114,16 @@ def draw(
         Samples in physical units, shape (M, S, d), and the mean number of network evaluations a sample.
 
     Raises:
-        InputError: if ``condition`` has the wrong shape or is not finite.
+        InputError: if the measurements have the wrong shape or are not finite.
     """
-    if condition.ndim != 2 or condition.shape[1] != checkpoint.y_size:
-        raise InputError(
-            f"measurement: expected {checkpoint.y_size} values in each row, found an array of shape {condition.shape}"
-        )
-    finite = np.isfinite(condition).all(axis=1)
+    expected = checkpoint.measurement_size(masked=measured.mask is not None)
+    if measured.y.ndim != 2 or measured.y.shape[1] != expected:
+        found = measured.y.shape
+        raise InputError(f"measurement: expected {expected} values in each row, found an array of shape {found}")
+    finite = np.isfinite(measured.y).all(axis=1)
     if not finite.all():
         raise InputError(f"measurement {int(np.argmin(finite))}: expected finite numbers, found NaN")
+    condition = checkpoint.normalisation.condition(measured)
     network = checkpoint.network(device)
     at_once = max(1, ROWS[device.type] // count)
     parts: list[Tensor] = []
@@ -132,7 +136,7 @@ def draw(
         parts.append(drawn.x.reshape(len(batch), count, checkpoint.x_size).cpu())
         spent += drawn.evaluations * len(drawn.x)
         progress(len(drawn.x))
-    x = checkpoint.x_scale.restore(torch.cat(parts).numpy())
+    x = checkpoint.x_scale.restore(checkpoint.normalisation.restore(torch.cat(parts).numpy()))
     return x.astype(np.float32), spent / (len(condition) * count)
 
 
@@ -140,7 +144,8 @@ def _integrate(
     network: ScoreNetwork, y: Tensor, generators: list[torch.Generator], integrator: Integrator, checkpoint: Checkpoint
 ) -> Samples:
     shape = (len(y) // len(generators), checkpoint.x_size)
-    t_min = checkpoint.cell.hyperparameters.t_min
+    recipe = checkpoint.cell.hyperparameters
+    t_min = network.formulation.sampling_end(recipe.t_min, recipe.noise_ratio_min)
 
     def score(x: Tensor, t: Tensor, rows: Tensor) -> Tensor:
         return network(x, y[rows], t)
@@ -148,6 +153,13 @@ def _integrate(
     def normals() -> Tensor:
         return torch.cat([torch.randn(shape, generator=each, device=y.device) for each in generators])
 
-    if integrator.alpha == 0.0:
-        return runge_kutta45(score, network.formulation, normals, t_min, integrator.tolerance)
-    return euler_maruyama(score, network.formulation, normals, integrator.alpha, integrator.steps, t_min)
+    process, alpha, steps = network.formulation, integrator.alpha, integrator.steps
+    match integrator.method:
+        case "runge-kutta":
+            return runge_kutta45(score, process, normals, t_min, integrator.tolerance)
+        case "heun":
+            return heun(score, process, normals, steps, t_min)
+        case "euler-maruyama":
+            return euler_maruyama(score, process, normals, alpha, steps, t_min)
+        case _:
+            return exponential_multistep(score, process, normals, alpha, steps, t_min)

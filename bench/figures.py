@@ -41,27 +41,29 @@ def draw_all(config: Config, flux: list[Row]) -> list[Path]:
     for old in folder.glob("*.png"):  # of formulations that are no longer in the run
         old.unlink()
     pictures = []
-    sampled = layout.sampled(config)
-    seed = config.training.seeds[0]
-    for name in config.training.formulations:
-        pairs = [(cell, by) for cell, by in sampled if cell.formulation == name and cell.seed == seed]
-        # The paper shows the SDE for densities and the ODE for fluxes.
-        shown = {cell.problem: (cell, by) for cell, by in sorted(pairs, key=lambda pair: pair[1].alpha)}
-        densities = [shown[problem] for problem in config.densities.problems]
-        if densities:
-            pictures.append(_save(folder / f"histograms_{name}.png", histograms(config, densities)))
-        quiet = min(config.flux.noise, default=0.0)
+    for recipe in config.training.recipes:
+        seed = config.training.seeds_of(recipe)[0]
+        sampled = [(cell, by) for cell, by in layout.sampled(config) if (cell.recipe, cell.seed) == (recipe, seed)]
+        for name in config.training.formulations_of(recipe):
+            pairs = [(cell, by) for cell, by in sampled if cell.formulation == name]
+            # The paper shows the SDE for densities and the ODE for fluxes.
+            shown = {cell.problem: (cell, by) for cell, by in sorted(pairs, key=lambda pair: pair[1].alpha)}
+            densities = [shown[problem] for problem in config.densities.problems]
+            if densities:
+                path = folder / f"histograms_{recipe}_{name}.png"
+                pictures.append(_save(path, histograms(config, densities)))
+            quiet = min(config.flux.noise, default=0.0)
+            for problem in config.flux.problems:
+                cell, by = min(
+                    ((cell, by) for cell, by in pairs if (cell.problem, cell.noise) == (problem, quiet)),
+                    key=lambda pair: pair[1].alpha,
+                )
+                pictures.append(_save(folder / f"cases_{problem}_{recipe}_{name}.png", cases(config, cell, by)))
         for problem in config.flux.problems:
-            cell, by = min(
-                ((cell, by) for cell, by in pairs if (cell.problem, cell.noise) == (problem, quiet)),
-                key=lambda pair: pair[1].alpha,
-            )
-            pictures.append(_save(folder / f"cases_{problem}_{name}.png", cases(config, cell, by)))
-    for problem in config.flux.problems:
-        pictures += [
-            _save(folder / f"{metric}_{problem}.png", segments(config, flux, problem, metric))
-            for metric in ("error", "std")
-        ]
+            here = [row for row in flux if (row["recipe"], row["problem"], row["seed"]) == (recipe, problem, seed)]
+            for metric in ("error", "std"):
+                path = folder / f"{metric}_{problem}_{recipe}.png"
+                pictures.append(_save(path, segments(config, here, metric)))
     return pictures
 
 
@@ -90,7 +92,7 @@ def histograms(config: Config, shown: list[tuple[Cell, Integrator]]) -> Figure:
         dataset = datasets.read(layout.solved(config, cell.problem))
         generated = _samples(config, cell, by).x
         for j, (axis, y) in enumerate(zip(row, density.y_values, strict=True)):
-            reference = band(dataset, y)
+            reference, _ = band(dataset.test.x, dataset.test.y, y)
             low, high = np.quantile(reference, (0.001, 0.999))
             bins = np.linspace(float(low), float(high), 41)
             axis.hist(reference, bins, density=True, color="0.8", label="test samples in the band")
@@ -121,7 +123,7 @@ def cases(config: Config, cell: Cell, by: Integrator) -> Figure:
     exact = None
     if dataset.operator is not None:
         y = operator.y_scale.restore(found.y)
-        exact = linear_gaussian(problem.prior, dataset.operator, y, operator.noise_std, found.mask)
+        exact = linear_gaussian(problem.prior, dataset.operator, y, cell.noise * operator.y_scale.span, found.mask)
     edges, count = problem.geometry.edges, problem.geometry.segments
     shown = min(CASES, len(mean))
     figure, axes = plt.subplots(
@@ -153,11 +155,16 @@ def cases(config: Config, cell: Cell, by: Integrator) -> Figure:
     return figure
 
 
-def segments(config: Config, flux: list[Row], problem: str, metric: str) -> Figure:
-    """Error or posterior standard deviation of each segment, by noise level and formulation (Figs 9-11, 14, 17-20)."""
-    least, seed = min(config.sampling.alphas), config.training.seeds[0]
-    wanted = (problem, metric, least, seed)
-    rows = [row for row in flux if (row["problem"], row["metric"], row["alpha"], row["seed"]) == wanted]
+def segments(config: Config, flux: list[Row], metric: str) -> Figure:
+    """Error or posterior standard deviation of each segment, by noise level and formulation (Figs 9-11, 14, 17-20).
+
+    Args:
+        config: the run.
+        flux: the rows of one problem, recipe and training seed.
+        metric: "error" or "std".
+    """
+    least = min(config.sampling.alphas)
+    rows = [row for row in flux if (row["metric"], row["alpha"]) == (metric, least)]
     names = list(dict.fromkeys(formulation_label(row) for row in rows))
     noises = sorted({row["noise"] for row in rows})
     colours = (
@@ -194,7 +201,7 @@ def segments(config: Config, flux: list[Row], problem: str, metric: str) -> Figu
     )
     first = rows[0]
     figure.suptitle(
-        f"{problem}: {sampler_label(first)}, recipe {first['recipe']}, {first['epochs']:,} epochs, "
+        f"{first['problem']}: {sampler_label(first)}, recipe {first['recipe']}, {first['epochs']:,} epochs, "
         f"{first['measurements']:,} measurements x {first['generated']:,} samples",
         fontsize=10,
     )

@@ -17,7 +17,7 @@ def data_path(config: Config, problem: str) -> Path:
 
 def checkpoint_path(config: Config, cell: Cell) -> Path:
     """A cell's checkpoint; its statistics lie beside it under the suffix ``.jsonl``."""
-    return config.runs / "cells" / f"{cell.name}.pt"
+    return config.runs / "cells" / f"{cell.network_name}.pt"
 
 
 def sample_path(config: Config, cell: Cell, integrator: Integrator) -> Path:
@@ -37,9 +37,7 @@ def floor_path(config: Config, problem: str) -> Path:
 
 def sampled(config: Config) -> list[tuple[Cell, Integrator]]:
     """Every set of samples of a run."""
-    sampling = config.sampling
-    integrators = [Integrator(alpha, sampling.ode_tolerance, sampling.sde_steps) for alpha in sampling.alphas]
-    return [(cell, integrator) for cell in config.cells() for integrator in integrators]
+    return [(cell, by) for cell in config.cells() for by in config.sampling.integrators(cell.recipe)]
 
 
 def data_specification(config: Config, problem: str) -> dict[str, Any]:

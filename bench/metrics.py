@@ -12,7 +12,8 @@ with warnings.catch_warnings():
 Floats = NDArray[np.floating]
 
 SINKHORN_REGULARISATION = 0.01
-SINKHORN_BIN = 0.0025
+SINKHORN_BIN = 0.005
+PAIRS_BIN = 0.01
 UNDERFLOW = 700.0
 """exp(-700) is about the smallest double that still has all its digits."""
 
@@ -26,8 +27,8 @@ def sinkhorn_1d(samples: Floats, reference: Floats, power: int) -> float:
     """Transport cost <P, M> of the entropic plan between scalars: the paper's Table 2 (Cuturi 2013).
 
     The ground cost is M = |x - x'|^power, the regularisation 0.01, the iteration POT's with its own defaults (at most
-    1,000 sweeps). Samples are merged in bins of width 0.0025, each at the mean of what it holds; against the plan on
-    all points that changes the cost by about 1e-4 and takes a hundredth of the time.
+    1,000 sweeps). Samples are merged in bins of width 0.005, each at the mean of what it holds; against the plan on
+    all points that lowers S1 by about 2e-4, that of generated samples and of exact ones alike.
 
     Args:
         samples: shape (N,).
@@ -37,9 +38,32 @@ def sinkhorn_1d(samples: Floats, reference: Floats, power: int) -> float:
     Returns:
         The cost, in units of x to that power.
     """
-    at_samples, weights = _binned(samples)
-    at_reference, reference_weights = _binned(reference)
-    cost = np.abs(at_samples[:, None] - at_reference[None, :]) ** power
+    at_samples, weights = _binned(samples[:, None], SINKHORN_BIN)
+    at_reference, reference_weights = _binned(reference[:, None], SINKHORN_BIN)
+    return _sinkhorn(weights, reference_weights, np.abs(at_samples - at_reference.T) ** power)
+
+
+def sinkhorn_pairs(samples: Floats, reference: Floats, offsets: Floats) -> float:
+    """As :func:`sinkhorn_1d` between the pairs (x, y) and (x', y'), at the distance ((x - x')^2 + (y - y')^2)^(1/2).
+
+    All samples share one y, so that only y' - y of the reference counts, and of it only the size. Bins have width 0.01
+    in x and in y' - y: against the plan on all points that changes the cost by about 1e-4.
+
+    Args:
+        samples: x, shape (N,).
+        reference: x', shape (M,).
+        offsets: y' - y, shape (M,).
+
+    Returns:
+        The cost, in units of x.
+    """
+    at_samples, weights = _binned(samples[:, None], PAIRS_BIN)
+    at_reference, reference_weights = _binned(np.stack([reference, np.abs(offsets)], axis=1), PAIRS_BIN)
+    cost = np.hypot(at_samples - at_reference[:, 0], at_reference[:, 1])
+    return _sinkhorn(weights, reference_weights, cost)
+
+
+def _sinkhorn(weights: Floats, reference_weights: Floats, cost: Floats) -> float:
     # Where a point is so far from all others that exp(-cost / reg) underflows, the plain iteration drops its mass
     # without a word and the cost comes out too small; the log-domain one is ten times slower.
     isolation = max(cost.min(axis=1).max(), cost.min(axis=0).max())
@@ -49,10 +73,11 @@ def sinkhorn_1d(samples: Floats, reference: Floats, power: int) -> float:
         return float(ot.sinkhorn2(weights, reference_weights, cost, SINKHORN_REGULARISATION, method))
 
 
-def _binned(values: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centres of mass and weights of the occupied bins."""
-    _, bins, counts = np.unique(np.round(values / SINKHORN_BIN), return_inverse=True, return_counts=True)
-    return np.bincount(bins, weights=values) / counts, counts / counts.sum()
+def _binned(points: Floats, width: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centres of mass (B, d) and weights (B,) of the occupied bins of points (N, d)."""
+    _, bins, counts = np.unique(np.round(points / width), axis=0, return_inverse=True, return_counts=True)
+    sums = np.stack([np.bincount(bins, weights=column) for column in points.T], axis=1)
+    return sums / counts[:, None], counts / counts.sum()
 
 
 def segment_errors(posterior_mean: Floats, truth: Floats, mean_flux: float) -> Floats:

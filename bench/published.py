@@ -15,4 +15,7 @@ TABLE2: dict[tuple[str, float, str], float] = {
     ("vp-k2", 1.0, "spiral"): 0.041,
 }
 """Table 2: regularised optimal transport distance by (formulation, alpha, data set). The ground cost is not stated;
-its size fits |x - x'|, the reading called S1."""
+see `PRINTED`."""
+
+PRINTED = ("S1", "S1-pairs")
+"""Readings of the metric that fit the size of those numbers: ground cost the distance between x alone, or (x, y)."""

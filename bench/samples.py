@@ -21,6 +21,10 @@ SCHEMA = "fluxbench.samples"
 VERSION = 2
 
 
+ODE_METHODS = ("exponential", "heun", "runge-kutta")
+SDE_METHODS = ("exponential", "euler-maruyama")
+
+
 def sampler_kind(alpha: float) -> str:
     """ODE or SDE, the paper's words for alpha = 0 and for the rest of the family."""
     return "ODE" if alpha == 0.0 else "SDE"
@@ -28,28 +32,41 @@ def sampler_kind(alpha: float) -> str:
 
 @dataclass(frozen=True)
 class Integrator:
-    """How the reverse process is integrated.
+    """How the reverse process is integrated; the methods are those of :mod:`diffusion.samplers`.
 
     Attributes:
-        alpha: 0 for the probability-flow ODE, by adaptive Runge-Kutta 5(4); above 0 for an SDE, by Euler-Maruyama.
+        alpha: 0 for the probability-flow ODE, above 0 for an SDE.
+        method: one of ``ODE_METHODS`` or of ``SDE_METHODS``.
+        steps: of every method but Runge-Kutta.
         tolerance: of Runge-Kutta, relative and absolute.
-        steps: of Euler-Maruyama.
     """
 
     alpha: float
-    tolerance: float
-    steps: int
+    method: str
+    steps: int = 0
+    tolerance: float = 0.0
 
     @property
     def label(self) -> str:
         """The paper's word for it."""
         return sampler_kind(self.alpha)
 
+    @property
+    def description(self) -> str:
+        """For the texts beneath tables."""
+        name = {
+            "exponential": "the exponential multistep method of order 2",
+            "heun": "Heun's method",
+            "runge-kutta": "Runge-Kutta 5(4)",
+            "euler-maruyama": "Euler-Maruyama",
+        }[self.method]
+        spent = f"at tolerance {self.tolerance:g}" if self.method == "runge-kutta" else f"in {self.steps:,} steps"
+        return f"{self.label} by {name} {spent}"
+
     def specification(self) -> dict[str, Any]:
-        """What determines the samples: an ODE's do not depend on SDE steps, nor the reverse."""
-        if self.alpha == 0.0:
-            return {"alpha": 0.0, "method": "Runge-Kutta 5(4)", "tolerance": self.tolerance}
-        return {"alpha": self.alpha, "method": "Euler-Maruyama", "steps": self.steps}
+        """What determines the samples."""
+        size = {"tolerance": self.tolerance} if self.method == "runge-kutta" else {"steps": self.steps}
+        return {"alpha": self.alpha, "method": self.method, **size}
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,7 @@ def sample_specification(
     """
     measurements = list(DENSITIES[cell.problem].y_values) if cell.problem in DENSITIES else count
     return cell.specification(data) | {
+        "noise": cell.noise,
         "integrator": integrator.specification(),
         "measurements": measurements,
         "generated": generated,

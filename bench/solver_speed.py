@@ -7,7 +7,6 @@ all data sets of the paper from nothing under MPI; one rank against two; and tim
 """
 
 import argparse
-import json
 import re
 import subprocess
 import sys
@@ -15,10 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
+from bench.goals import Row, goal, line, publish
 from bench.stages import launcher
 from bench.verify import FINEST
 from solvers import assembly
@@ -27,7 +26,7 @@ from solvers.flux_problems.linear import LINEAR
 from solvers.flux_problems.nonlinear import NONLINEAR
 from solvers.nonlinear import linearise, newton
 from solvers.stock import StockScript
-from solvers.storage import provenance, write_csv, write_text
+from solvers.storage import provenance
 
 SIZES = {"linear": (9_000, 1_000), "multi-operator": (36_000, 1_000), "nonlinear": (36_000, 4_000)}
 """Training and test samples; the paper's, but for the 1,000 test samples of the multi-operator problem (choice)."""
@@ -36,12 +35,6 @@ BATCHED = 4_000
 """Samples that one batched round solves."""
 RATIO, SECONDS, MEGABYTES = 3_000, 120, 1_000
 """Goals: times the stock script's samples/s, seconds for all data sets on two ranks, peak memory a rank."""
-COLUMNS = (
-    *("table", "solver", "problem", "samples", "ranks", "unknowns", "samples/s", "times stock", "range over rounds"),
-    *("error at the sensors", "set-up (s)", "seconds", "ms a sample", "efficiency", "peak MB a rank", "file MB"),
-)
-
-Row = dict[str, Any]
 
 
 def side_by_side(rounds: int) -> list[Row]:
@@ -119,7 +112,7 @@ def main() -> int:
 
     def add(title: str, row: Row) -> None:
         tables.setdefault(title, []).append(row)
-        print(f"{title}: " + ", ".join(f"{name} {_text(value)}" for name, value in row.items()), flush=True)
+        print(f"{title}: {line(row)}", flush=True)
 
     title = "Nonlinear problem on one core, in turns"
     for row in side_by_side(options.rounds):
@@ -140,39 +133,13 @@ def main() -> int:
 
     peak = max(row["peak MB a rank"] for rows in tables.values() for row in rows if "peak MB a rank" in row)
     reached = [
-        _goal("batched against stock, samples/s a core", ratio, ratio >= RATIO, f"at least {RATIO:,}"),
-        _goal("all data sets on two ranks, s", seconds, seconds < SECONDS, f"below {SECONDS}"),
-        _goal("peak memory, MB a rank", peak, peak < MEGABYTES, f"below {MEGABYTES:,}"),
+        goal("batched against stock, samples/s a core", ratio, ratio >= RATIO, f"at least {RATIO:,}"),
+        goal("all data sets on two ranks, s", seconds, seconds < SECONDS, f"below {SECONDS}"),
+        goal("peak memory, MB a rank", peak, peak < MEGABYTES, f"below {MEGABYTES:,}"),
     ]
-    page = "\n".join([_markdown(title, rows) for title, rows in tables.items()] + [_markdown("Goals", reached)])
-    head = (
-        "# Speed of the forward solvers\n\nMade by `python -m bench.solver_speed`; commit, host: `provenance.json`.\n\n"
-    )
     folder = options.root / "results" / "solver_speed"
-    write_text(folder / "solver_speed.md", head + page)
-    write_csv(
-        folder / "solver_speed.csv", [{"table": title} | row for title, rows in tables.items() for row in rows], COLUMNS
-    )
-    write_text(folder / "provenance.json", json.dumps({"provenance": made, "rounds": options.rounds}, indent=1) + "\n")
-    print(_markdown("Goals", reached))
-    return 0 if all(row["reached"] == "yes" for row in reached) else 1
-
-
-def _goal(what: str, value: float, reached: bool, goal: str) -> Row:
-    return {"what": what, "value": value, "goal": goal, "reached": "yes" if reached else "no"}
-
-
-def _text(value: str | float) -> str:
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 100.0 else f"{value:.3g}"
-    return value if isinstance(value, str) else f"{value:,}"
-
-
-def _markdown(title: str, rows: list[Row]) -> str:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [f"## {title}\n", f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    lines += [f"| {' | '.join(_text(row.get(name, '')) for name in names)} |" for row in rows]
-    return "\n".join(lines) + "\n"
+    record = {"provenance": made, "rounds": options.rounds}
+    return publish(folder, "Speed of the forward solvers", "python -m bench.solver_speed", tables, reached, record)
 
 
 if __name__ == "__main__":

@@ -72,12 +72,12 @@ def train(config: Config) -> None:
     device = _device(config)
     data = {problem: layout.solved(config, problem) for problem in config.problems}
     tasks = []
-    for cell in config.cells():
+    for cell in config.networks():
         path = layout.checkpoint_path(config, cell)
         if path.exists():  # refused now, not after hours of work on the others
             checkpoints.load(path, cell.specification(layout.data_specification(config, cell.problem)))
         task = partial(train_cell, cell, data[cell.problem], path, device)
-        tasks.append((cell.name, total_steps(cell, config.sizes(cell.problem).train_samples), task))
+        tasks.append((cell.network_name, total_steps(cell, config.sizes(cell.problem).train_samples), task))
     workers.run(tasks, config.worker_count, "train", "step", say)
 
 

@@ -1,12 +1,13 @@
 """The tidy tables, and the same numbers in the paper's shape as Markdown."""
 
 from collections import defaultdict
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
 
 from bench.config import Config
+from bench.published import PRINTED
 from diffusion.formulations import formulation
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import OFF
@@ -14,14 +15,15 @@ from training.recipes import RECIPES
 
 TABLE2_COLUMNS = (
     *("recipe", "formulation", "k", "sampler", "alpha", "dataset", "metric", "seed", "score", "floor", "paper"),
-    *("generated", "evaluations", "epochs"),
+    *("score_std", "references", "generated", "evaluations", "epochs"),
 )
 FLUX_COLUMNS = (
-    *("problem", "recipe", "formulation", "k", "sampler", "noise", "wall", "segment", "metric"),
+    *("problem", "recipe", "amortised", "formulation", "k", "sampler", "noise", "wall", "segment", "metric"),
     *("value", "prior", "exact", "alpha", "seed", "measurements", "generated", "evaluations", "epochs"),
 )
 READINGS = {
     "S1": "Sinkhorn, cost abs(x - x'), to the test samples in the band",
+    "S1-pairs": "the same between pairs (x, y)",
     "S2": "Sinkhorn, cost (x - x')^2, to the test samples in the band",
     "W1": "exact W1 to the exact conditional",
 }
@@ -30,8 +32,9 @@ Row = dict[str, Any]
 
 
 def formulation_label(row: Row) -> str:
-    """VE, or VP of an order."""
-    return f"VP (k = {row['k']})" if row["k"] else "VE"
+    """VE, or VP of an order, and whether one network serves all noise levels."""
+    name = f"VP (k = {row['k']})" if row["k"] else "VE"
+    return f"{name}, amortised" if row.get("amortised") else name
 
 
 def sampler_label(row: Row) -> str:
@@ -40,56 +43,82 @@ def sampler_label(row: Row) -> str:
 
 
 def table2_markdown(config: Config, rows: list[Row]) -> str:
-    """Table 2 in the paper's shape: formulation and sampler down, data sets across; score, (floor), [paper]."""
-    problems, sizes, first = config.densities.problems, config.densities, rows[0]
+    """Table 2 in the paper's shape, by recipe: formulation and sampler down, data sets across."""
+    sizes = config.densities
     lines = [
         "## Table 2: conditional density estimation (section 6.1)\n",
-        "Regularised optimal transport distance S1 between generated samples and test samples with |y' - y| < 0.05,",
-        "mean over four y. Each entry: **score** (floor: exact samples scored the same way) [paper].\n",
+        "Regularised optimal transport distance between generated samples and test samples with |y' - y| < 0.05, mean",
+        "over four y. Each entry: **score** (floor: exact samples scored the same way) [paper]; with several training",
+        "seeds, ± is the standard deviation over them.\n",
+    ]
+    for recipe in config.training.recipes:
+        those = [row for row in rows if row["recipe"] == recipe]
+        lines.append(f"### Recipe `{recipe}`\n")
+        for metric in PRINTED:
+            lines += _table2_of(config, [row for row in those if row["metric"] == metric])
+        lines += [
+            f"{_training(config, those[0])}, {sizes.train_samples:,} samples;",
+            f"{sizes.generated:,} generated for each y (paper: 10,000), {those[0]['references']} test sets of",
+            f"{sizes.test_samples:,} (standard deviation of one score over them: {_score_std(those):.4f});",
+            f"{_schedules(config, recipe, 'densities')};",
+            f"{_integrators(config, those)}.\n",
+            "The same samples by every reading, mean over the entries above:\n",
+            "| reading | score | floor |",
+            "|---|---|---|",
+        ]
+        for metric, meaning in READINGS.items():
+            score, floor = _means([row for row in those if row["metric"] == metric], "score", "floor")
+            lines.append(f"| {metric}: {meaning} | {score:.4f} | {floor:.4f} |")
+        lines.append("")
+    lines += [
+        "Choices of ours where the paper's are lost: the values of y, the ground cost, the number of SDE steps of",
+        "recipe `paper` and their uniform spacing, the division of its network's output by sigma; VP starts from",
+        "N(0, sigma(1)^2), not N(0, 1). Recipe `tuned` is ours.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table2_of(config: Config, rows: list[Row]) -> list[str]:
+    problems = config.densities.problems
+    lines = [
+        f"{READINGS[rows[0]['metric']].capitalize()}:\n",
         f"| formulation | sampler | {' | '.join(map(str.capitalize, problems))} |",
         "|---" * (2 + len(problems)) + "|",
     ]
-    for (name, sampler), group in _grouped([row for row in rows if row["metric"] == "S1"]).items():
+    for (name, sampler), group in _grouped(rows).items():
         entries = [_table2_entry([row for row in group if row["dataset"] == problem]) for problem in problems]
         lines.append(f"| {name} | {sampler} | {' | '.join(entries)} |")
-    lines += [
-        f"\n{_training(config, first)}, {sizes.train_samples:,} samples;",
-        f"{sizes.generated:,} generated for each y (paper: 10,000);",
-        f"{_schedules(config, 'densities')};",
-        f"{_integrators(config, rows)}.",
-        "Choices of ours where the paper's are lost: the values of y, the ground cost, the number of SDE steps and",
-        "their uniform spacing, the division of the network's output by sigma; VP starts from N(0, sigma(1)^2), not",
-        "N(0, 1).\n",
-        "The same samples by every reading, mean over the entries above:\n",
-        "| reading | score | floor |",
-        "|---|---|---|",
-    ]
-    for metric, meaning in READINGS.items():
-        score, floor = _means([row for row in rows if row["metric"] == metric], "score", "floor")
-        lines.append(f"| {metric}: {meaning} | {score:.4f} | {floor:.4f} |")
-    return "\n".join(lines) + "\n"
+    return [*lines, ""]
 
 
 def _table2_entry(rows: list[Row]) -> str:
     score, floor = _means(rows, "score", "floor")
+    spread = f" ± {stdev(row['score'] for row in rows):.3f}" if len(rows) > 1 else ""
     paper = f" [{rows[0]['paper']:.3f}]" if rows[0]["paper"] else ""
-    return f"**{score:.3f}** ({floor:.3f}){paper}"
+    return f"**{score:.3f}**{spread} ({floor:.3f}){paper}"
+
+
+def _score_std(rows: list[Row]) -> float:
+    return _means([row for row in rows if row["metric"] == PRINTED[0]], "score_std")[0]
 
 
 def flux_markdown(config: Config, rows: list[Row]) -> str:
     """The flux problems' errors and posterior standard deviations, the mean over all segments."""
-    flux, first = config.flux, rows[0]
-    trained = ", ".join(f"{problem} {config.sizes(problem).train_samples:,}" for problem in flux.problems)
+    flux = config.flux
+    columns = (
+        *("problem", "noise", "recipe", "formulation", "sampler"),
+        *("error", "lin.-Gauss.", "prior", "std", "lin.-Gauss.", "prior"),
+    )
     lines = [
         "## Boundary flux (sections 6.2, 6.3)\n",
         "Normalised error abs(posterior mean - truth) / mean flux, and posterior standard deviation (units of flux),",
         "mean over 30 segments, beside those of the linear-Gaussian posterior (exact but for the prior's clipping at",
         'zero; "-" where the problem is not linear) on the same measurements, and those of the prior, which knows no',
         "measurement.\n",
-        "| problem | noise | formulation | sampler | error | lin.-Gauss. | prior | std | lin.-Gauss. | prior |",
-        "|---" * 10 + "|",
+        f"| {' | '.join(columns)} |",
+        "|---" * len(columns) + "|",
     ]
-    for key, group in _grouped(rows, "problem", "noise").items():
+    for key, group in _grouped(rows, "problem", "noise", "recipe").items():
         entries = []
         for metric in ("error", "std"):
             those = [row for row in group if row["metric"] == metric]
@@ -97,16 +126,24 @@ def flux_markdown(config: Config, rows: list[Row]) -> str:
             exact = "-" if those[0]["exact"] is None else f"{_means(those, 'exact')[0]:.3f}"
             entries.append(f"**{value:.3f}** | {exact} | {prior:.3f}")
         lines.append(f"| {' | '.join(key)} | {' | '.join(entries)} |")
+    trained = ", ".join(f"{problem} {config.sizes(problem).train_samples:,}" for problem in flux.problems)
     lines += [
-        f"\n{_training(config, first)}, samples: {trained};",
+        f"\nTraining samples: {trained};",
         *_masks(config),
         f"{flux.measurements:,} test measurements (paper: 1,000) with {flux.generated:,} posterior samples each",
-        f"(paper: 1,000); {_schedules(config, 'flux')};",
-        f"{_integrators(config, rows)}.",
-        "Noise is a standard deviation in units of the measurement's range. Choices of ours where the paper's are",
-        "lost: kappa, prior variance, noise levels, sensor positions, one minimum and maximum for all components, the",
-        "number of SDE steps and their uniform spacing, the division of the network's output by sigma; VP starts from",
-        "N(0, sigma(1)^2), not N(0, 1).",
+        "(paper: 1,000). Noise is a standard deviation in units of the measurement's range.",
+    ]
+    for recipe in config.training.recipes:
+        those = [row for row in rows if row["recipe"] == recipe]
+        lines += [
+            f"\n{_training(config, those[0])}; {_schedules(config, recipe, 'flux')};",
+            f"{_integrators(config, those)}.",
+        ]
+    lines += [
+        "\nChoices of ours where the paper's are lost: kappa, prior variance, noise levels, sensor positions, one",
+        "minimum and maximum for all components, the number of SDE steps of recipe `paper` and their uniform spacing,",
+        "the division of its network's output by sigma; VP starts from N(0, sigma(1)^2), not N(0, 1). Recipe `tuned`",
+        "is ours.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -135,33 +172,31 @@ def _means(rows: list[Row], *columns: str) -> list[float]:
 
 
 def _training(config: Config, row: Row) -> str:
-    seeds = ", ".join(map(str, config.training.seeds))
-    return f"Recipe `{row['recipe']}`, {row['epochs']:,} epochs (paper: 10,000), training seed(s) {seeds}"
+    recipe = row["recipe"]
+    seeds = ", ".join(map(str, config.training.seeds_of(recipe)))
+    paper = " (paper: 10,000)" if recipe == "paper" else ""
+    return f"Recipe `{recipe}`, {row['epochs']:,} epochs{paper}, training seed(s) {seeds}"
 
 
-def _schedules(config: Config, kind: str) -> str:
-    """The forward processes, and the noise that sampling leaves because it stops before t = 0."""
-    recipe = RECIPES[config.training.recipe][kind]
+def _schedules(config: Config, recipe: str, kind: str) -> str:
+    """The forward processes, and the noise that sampling leaves where it stops."""
+    how = RECIPES[recipe][kind]
     left = []
-    for name in config.training.formulations:
-        process = formulation(name, recipe.sigma_max)
-        t = torch.tensor(recipe.t_min, dtype=torch.float64)
-        left.append(f"{name}: {(process.sigma(t) / process.m(t)).item():.2g}")
-    unit = " of x's range" if kind == "flux" else ""
+    for name in config.training.formulations_of(recipe):
+        process = formulation(name, how.sigma_max)
+        t = torch.tensor(process.sampling_end(how.t_min, how.noise_ratio_min), dtype=torch.float64)
+        left.append(f"{name}: {process.noise_ratio(t).item():.2g}")
+    unit = "x's standard deviation" if how.standardised else "x's range" if kind == "flux" else "x"
     return (
-        f"geometric VE schedule with sigma_max {recipe.sigma_max:g}, VP with linear beta; sampling stops at t = "
-        f"{recipe.t_min:g},\nwhich leaves noise of standard deviation sigma/m in x ({', '.join(left)}{unit})"
+        f"geometric VE schedule with sigma_max {how.sigma_max:g}, VP with linear beta; sampling stops at noise\n"
+        f"sigma/m in units of {unit} ({', '.join(left)})"
     )
 
 
 def _integrators(config: Config, rows: list[Row]) -> str:
     """What the samplers are and what they spent."""
-    texts = {
-        "ODE": f"ODE by Runge-Kutta 5(4) at tolerance {config.sampling.ode_tolerance:g}",
-        "SDE": f"SDE by Euler-Maruyama in {config.sampling.sde_steps:,} uniform steps",
-    }
     parts = []
-    for name in dict.fromkeys(row["sampler"] for row in rows):
-        spent = _means([row for row in rows if row["sampler"] == name], "evaluations")[0]
-        parts.append(f"{texts[name]} ({spent:.0f} network evaluations a sample)")
+    for by in config.sampling.integrators(rows[0]["recipe"]):
+        spent = _means([row for row in rows if row["alpha"] == by.alpha], "evaluations")[0]
+        parts.append(f"{by.description} ({spent:.0f} network evaluations a sample)")
     return ", ".join(parts)

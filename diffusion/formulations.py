@@ -69,6 +69,10 @@ class Formulation(ABC):
         """
         return self.sigma(torch.ones((), dtype=torch.float64)).item()
 
+    def sampling_end(self, t_min: float, noise_ratio_min: float) -> float:
+        """The time at which sampling stops: not below ``t_min``, nor where sigma/m falls below ``noise_ratio_min``."""
+        return max(t_min, self.time(torch.tensor(noise_ratio_min, dtype=torch.float64)).item())
+
 
 @dataclass(frozen=True)
 class VarianceExploding(Formulation):

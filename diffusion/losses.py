@@ -1,14 +1,19 @@
-"""Denoising score matching (Eqs 29-33, 42-45)."""
+"""Denoising score matching (Eqs 29-33, 42-45), and the times at which it is asked for."""
 
+import math
+
+import torch
 from torch import Tensor
 
+from diffusion.formulations import Formulation
 from diffusion.networks import ScoreNetwork
 
 
 def denoising_score_matching(network: ScoreNetwork, x0: Tensor, y: Tensor, t: Tensor, z: Tensor) -> Tensor:
-    """Mean over the batch of |sigma s_theta(m x0 + sigma z, y, t) + z|^2, summed over components (Eq. 45).
+    """Mean over the batch of w |sigma s_theta(m x0 + sigma z, y, t) + z|^2, summed over components (Eq. 45).
 
-    The minimiser is the score of p_t(x | y), because -z / sigma is the score of the kernel.
+    The minimiser is the score of p_t(x | y), because -z / sigma is the score of the kernel. The paper's weight w is 1;
+    a preconditioned network has its own.
 
     Args:
         network: estimates sigma s_theta.
@@ -22,4 +27,25 @@ def denoising_score_matching(network: ScoreNetwork, x0: Tensor, y: Tensor, t: Te
     """
     m = network.formulation.m(t).to(x0.dtype)[:, None]
     sigma = network.formulation.sigma(t).to(x0.dtype)[:, None]
-    return (network.noise_prediction(m * x0 + sigma * z, y, t) + z).square().sum(dim=1).mean()
+    error = (network.noise_prediction(m * x0 + sigma * z, y, t) + z).square().sum(dim=1)
+    return (network.loss_weight(t).to(x0.dtype) * error).mean()
+
+
+def log_normal_times(formulation: Formulation, u: Tensor, mean: float, std: float, noise_ratio_min: float) -> Tensor:
+    """Times at which log(sigma/m) is normal, cut off at ``noise_ratio_min`` and at t = 1 (Karras et al. 2022, Table 1).
+
+    Args:
+        formulation: gives the time of a noise ratio.
+        u: uniform numbers in (0, 1), shape (B,), float64: the quantiles.
+        mean: of log(sigma/m) before it is cut off.
+        std: likewise.
+        noise_ratio_min: where the distribution ends, above 0.
+
+    Returns:
+        Times, shape (B,).
+    """
+    end = formulation.noise_ratio(torch.ones((), dtype=u.dtype, device=u.device))
+    low = 0.5 * (1.0 + math.erf((math.log(noise_ratio_min) - mean) / (std * math.sqrt(2.0))))
+    high = torch.special.ndtr((torch.log(end) - mean) / std)
+    level = mean + std * torch.special.ndtri(low + u * (high - low))
+    return formulation.time(torch.exp(level)).clamp(max=1.0)

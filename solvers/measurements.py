@@ -23,6 +23,7 @@ from solvers.flux_problems import FLUX_PROBLEMS
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Noise = float | tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,13 @@ class Measured:
         x: normalised inferred vectors, shape (N, d).
         y: normalised noisy measurements, ``OFF`` where a sensor is off, shape (N, n).
         mask: omega, True where a sensor is on, shape (N, n); None where all of them always are.
+        noise: standard deviation of each sample's noise in normalised units, shape (N,).
     """
 
     x: Floats
     y: Floats
     mask: Mask | None
-
-    @property
-    def condition(self) -> Floats:
-        """What the network is conditioned on: y, shape (N, n), or (y, omega), shape (N, 2 n)."""
-        return self.y if self.mask is None else np.concatenate([self.y, self.mask], axis=-1)
+    noise: Floats
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,8 @@ class MeasurementOperator:
         seed: the data set's seed.
         x_scale: normalisation of the inferred vector.
         y_scale: normalisation of the measurement vector.
-        noise: standard deviation of the additive noise in normalised units.
+        noise: standard deviation of the additive noise in normalised units, or the two ends of a range in which every
+            sample has a level of its own, log-uniform.
         sensors_on: probability that a sensor is on.
     """
 
@@ -94,24 +93,27 @@ class MeasurementOperator:
     seed: int
     x_scale: MinMax
     y_scale: MinMax
-    noise: float
+    noise: Noise
     sensors_on: float
 
     @classmethod
-    def of(cls, dataset: Dataset, noise: float, sensors_on: float | None = None) -> "MeasurementOperator":
+    def of(cls, dataset: Dataset, noise: Noise, sensors_on: float | None = None) -> "MeasurementOperator":
         """The operator of a data set at a noise level.
 
         The flux problems are normalised on their training split; the joint densities are used as they are.
 
         Args:
             dataset: clean values.
-            noise: standard deviation in normalised units.
+            noise: standard deviation in normalised units, or a range.
             sensors_on: probability that a sensor is on, in place of the flux problem's own.
 
         Raises:
             InputError: if the noise is negative, or ``sensors_on`` is not in (0, 1].
         """
-        if not noise >= 0.0:
+        if isinstance(noise, tuple):
+            if not 0.0 < noise[0] <= noise[1]:
+                raise InputError(f"noise: expected a range from above 0 upwards, found {noise[0]} to {noise[1]}")
+        elif not noise >= 0.0:
             raise InputError(f"noise: expected a standard deviation of at least 0, found {noise}")
         problem, seed = dataset.specification["problem"], dataset.specification["seed"]
         flux = FLUX_PROBLEMS.get(problem)
@@ -123,10 +125,13 @@ class MeasurementOperator:
             return cls(problem, seed, IDENTITY, IDENTITY, noise, sensors_on)
         return cls(problem, seed, MinMax.fit(dataset.train.x), MinMax.fit(dataset.train.y), noise, sensors_on)
 
-    @property
-    def noise_std(self) -> float:
-        """Standard deviation of the noise in the measurement's units."""
-        return self.noise * self.y_scale.span
+    def levels(self, split: str, count: int) -> Floats:
+        """Standard deviation of each sample's noise in normalised units, shape (count,)."""
+        if not isinstance(self.noise, tuple):
+            return np.full(count, self.noise)
+        low, high = self.noise
+        shares = streams.uniforms(self.seed, f"{self.problem}/{split}/noise-level", 0, count, 1)[:, 0]
+        return low * (high / low) ** shares
 
     def measure(self, clean: Split, split: str) -> Measured:
         """What a model sees of the first samples of a split.
@@ -136,12 +141,13 @@ class MeasurementOperator:
         """
         y = self.y_scale.normalise(clean.y)
         count, size = y.shape
-        if self.noise > 0.0:
-            y = y + self.noise * streams.normals(self.seed, f"{self.problem}/{split}/noise", 0, count, size)
+        noise = self.levels(split, count)
+        if noise.max() > 0.0:
+            y = y + noise[:, None] * streams.normals(self.seed, f"{self.problem}/{split}/noise", 0, count, size)
         mask = None
         flux = FLUX_PROBLEMS.get(self.problem)
         # A problem of a family of operators has a mask at every rate: its networks are made for one.
         if min(self.sensors_on, 1.0 if flux is None else flux.sensors_on) < 1.0:
             mask = streams.uniforms(self.seed, f"{self.problem}/{split}/mask", 0, count, size) < self.sensors_on
             y = np.where(mask, y, OFF)
-        return Measured(self.x_scale.normalise(clean.x), y, mask)
+        return Measured(self.x_scale.normalise(clean.x), y, mask, noise)

@@ -6,6 +6,7 @@ from typing import Any
 
 from solvers.densities import DENSITIES
 from solvers.flux_problems import FLUX_PROBLEMS
+from solvers.measurements import Noise
 from training.recipes import RECIPES, Recipe
 
 
@@ -20,6 +21,8 @@ class Cell:
         recipe: name of the recipe.
         seed: of initial weights, batches and noise.
         hyperparameters: the recipe's numbers, as this run uses them.
+        amortised: the range of noise levels that one network serves, of which ``noise`` is one; None for a network of
+            its own.
     """
 
     problem: str
@@ -28,17 +31,32 @@ class Cell:
     recipe: str
     seed: int
     hyperparameters: Recipe
+    amortised: tuple[float, float] | None = None
 
     @property
     def name(self) -> str:
-        """Unique within a run; names the cell's files."""
-        noise = "" if self.problem in DENSITIES else f"_noise-{self.noise:g}"
-        return f"{self.problem}_{self.formulation}{noise}_{self.recipe}_seed-{self.seed}"
+        """Unique within a run; names the files of the cell's samples and scores."""
+        return self._named(f"{self.noise:g}" if self.amortised is None else f"{self.noise:g}-amortised")
+
+    @property
+    def network_name(self) -> str:
+        """Names the checkpoint, which amortised cells share."""
+        return self._named(f"{self.noise:g}" if self.amortised is None else "amortised")
+
+    def _named(self, noise: str) -> str:
+        level = "" if self.problem in DENSITIES else f"_noise-{noise}"
+        return f"{self.problem}_{self.formulation}{level}_{self.recipe}_seed-{self.seed}"
+
+    @property
+    def training_noise(self) -> Noise:
+        """The noise of the measurements on which the network is trained: one level, or a range."""
+        return self.noise if self.amortised is None else self.amortised
 
     def specification(self, data: dict[str, Any]) -> dict[str, Any]:
         """Everything that determines the checkpoint, given the data set's specification."""
         problem = FLUX_PROBLEMS.get(self.problem)
-        return {"cell": asdict(self), "sensors_on": 1.0 if problem is None else problem.sensors_on, "data": data}
+        cell = asdict(self) | {"noise": self.training_noise}
+        return {"cell": cell, "sensors_on": 1.0 if problem is None else problem.sensors_on, "data": data}
 
 
 def grid(
@@ -49,17 +67,18 @@ def grid(
     recipe: str,
     seeds: Iterable[int],
     epochs: int | None = None,
+    amortised: tuple[float, float] | None = None,
 ) -> list[Cell]:
     """The cells of a product of settings, for problems of one kind (``"densities"`` or ``"flux"``).
 
-    ``epochs`` replaces the recipe's own number.
+    ``epochs`` replaces the recipe's own number; cells of a range ``amortised`` share one network.
     """
     hyperparameters = RECIPES[recipe][kind]
     if epochs is not None:
         hyperparameters = replace(hyperparameters, epochs=epochs)
     formulations, noises, seeds = list(formulations), list(noises), list(seeds)
     return [
-        Cell(problem, name, noise, recipe, seed, hyperparameters)
+        Cell(problem, name, noise, recipe, seed, hyperparameters, amortised)
         for problem in problems
         for noise in noises
         for name in formulations

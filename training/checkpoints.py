@@ -1,23 +1,25 @@
 """Checkpoints: one dictionary with everything that is needed to resume or to sample."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from diffusion.formulations import formulation
-from diffusion.networks import ScoreNetwork
+from diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork, ScoreNetwork, perceptron
 from solvers.errors import InputError
 from solvers.measurements import MinMax
 from solvers.storage import atomic_path, check_specification
 from training.cells import Cell
+from training.normalisation import Normalisation
 from training.recipes import Recipe
 
 SCHEMA = "fluxbench.checkpoint"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass
@@ -27,13 +29,15 @@ class Checkpoint:
     Attributes:
         specification: what determines the result; see :meth:`Cell.specification`.
         x_size: dimension of the inferred vector.
-        y_size: dimension of what the network is conditioned on: y, or (y, omega) where sensors may be off.
+        y_size: dimension of what the network is conditioned on: y, and what of omega it sees.
         x_scale: normalisation of the inferred vector.
         y_scale: normalisation of the measurement vector.
+        normalisation: from these to what the network sees.
         step: optimiser steps done.
         steps: optimiser steps in all.
         seconds: training time so far, over all attempts.
         model: the network's state.
+        average: the moving average of its state; None if the recipe has none.
         optimizer: the optimiser's state.
         generator: state of the random number generator.
         provenance: where and when the file was written.
@@ -44,10 +48,12 @@ class Checkpoint:
     y_size: int
     x_scale: MinMax
     y_scale: MinMax
+    normalisation: Normalisation
     step: int
     steps: int
     seconds: float
     model: dict[str, Tensor]
+    average: dict[str, Tensor] | None
     optimizer: dict[str, Any]
     generator: Tensor
     provenance: dict[str, Any]
@@ -59,14 +65,25 @@ class Checkpoint:
 
     @property
     def cell(self) -> Cell:
-        """The cell that was trained."""
+        """The cell that was trained; of amortised ones, that of the range's upper end."""
         fields = dict(self.specification["cell"])
-        return Cell(**fields | {"hyperparameters": Recipe(**fields["hyperparameters"])})
+        fields["hyperparameters"] = Recipe(**fields["hyperparameters"])
+        if fields["amortised"] is not None:
+            fields |= {"amortised": tuple(fields["amortised"]), "noise": fields["amortised"][1]}
+        return Cell(**fields)
+
+    def measurement_size(self, masked: bool) -> int:
+        """Number of readings in a measurement, given whether it comes with a mask."""
+        return (self.y_size - self.normalisation.sees_noise) // (2 if masked else 1)
 
     def network(self, device: torch.device) -> ScoreNetwork:
         """The network with its trained weights, ready to be evaluated."""
         network = build_network(self.cell, self.x_size, self.y_size).to(device)
         network.load_state_dict(self.model)
+        average = build_average(self.cell, network)
+        if average is not None and self.average is not None:
+            average.load_state_dict(self.average)
+            network.load_state_dict(average.module.state_dict())
         return network.requires_grad_(False).eval()
 
 
@@ -74,13 +91,29 @@ def build_network(cell: Cell, x_size: int, y_size: int) -> ScoreNetwork:
     """A cell's network with freshly drawn weights."""
     recipe = cell.hyperparameters
     process = formulation(cell.formulation, recipe.sigma_max)
-    return ScoreNetwork(process, x_size, y_size, recipe.hidden_layers, recipe.width)
+    body = ResidualNetwork if recipe.network == "residual" else perceptron
+    scaled = PreconditionedNetwork if recipe.preconditioned else ScoreNetwork
+    return scaled(process, body(FEATURES + x_size + y_size, x_size, recipe.hidden_layers, recipe.width))
+
+
+def build_average(cell: Cell, network: ScoreNetwork) -> AveragedModel | None:
+    """The exponential moving average of a network's weights, to be updated after every step, if the recipe has one."""
+    decay = cell.hyperparameters.average
+
+    def average(means: Sequence[Tensor], weights: Sequence[Tensor], updates: Tensor | int) -> None:
+        # A short memory at first: 0.999^300 would leave three quarters of the untrained network in the average.
+        share = 1.0 - min(decay, (1.0 + float(updates)) / (10.0 + float(updates)))
+        for mean, weight in zip(means, weights, strict=True):
+            mean.lerp_(weight, share)
+
+    return AveragedModel(network, multi_avg_fn=average) if decay > 0.0 else None
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint atomically, in plain containers so that it can be read without running code from it."""
     record = {name: getattr(checkpoint, name) for name in Checkpoint.__dataclass_fields__}
     record |= {"x_scale": asdict(checkpoint.x_scale), "y_scale": asdict(checkpoint.y_scale)}
+    record["normalisation"] = checkpoint.normalisation.record()
     with atomic_path(path) as temporary:
         torch.save({"schema": SCHEMA, "version": VERSION, **record}, temporary)
 
@@ -107,4 +140,5 @@ def load(path: Path, expected: Mapping[str, Any] | None = None) -> Checkpoint:
     if expected is not None:
         check_specification(path, record["specification"], expected)
     record |= {"x_scale": MinMax(**record["x_scale"]), "y_scale": MinMax(**record["y_scale"])}
+    record["normalisation"] = Normalisation.of_record(record["normalisation"])
     return Checkpoint(**record)

@@ -8,11 +8,14 @@ import json
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from diffusion.losses import denoising_score_matching
+from diffusion.formulations import Formulation
+from diffusion.losses import denoising_score_matching, log_normal_times
 from solvers import datasets
 from solvers.errors import InputError
 from solvers.measurements import MeasurementOperator
@@ -20,6 +23,8 @@ from solvers.storage import provenance, write_text
 from training import checkpoints
 from training.cells import Cell
 from training.checkpoints import Checkpoint
+from training.normalisation import Normalisation
+from training.recipes import Recipe
 
 TICK_STEPS = 500
 """A tick, at the end of an epoch after about this many steps, writes a line of statistics and a checkpoint."""
@@ -47,10 +52,14 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
     dataset = datasets.read(data_path)
     recipe = cell.hyperparameters
     specification = cell.specification(dataset.specification)
-    operator = MeasurementOperator.of(dataset, cell.noise)
+    operator = MeasurementOperator.of(dataset, cell.training_noise)
     samples = operator.measure(dataset.train, "train")
-    x0 = torch.as_tensor(samples.x, dtype=torch.float32, device=device)
-    y = torch.as_tensor(samples.condition, dtype=torch.float32, device=device)
+    normalisation = Normalisation.identity(samples.x.shape[1])
+    if recipe.standardised:
+        normalisation = Normalisation.fit(samples.x, operator.y_scale.normalise(dataset.train.y))
+    normalisation = replace(normalisation, sees_noise=cell.amortised is not None)
+    x0 = torch.as_tensor(normalisation.standardise(samples.x), dtype=torch.float32, device=device)
+    y = torch.as_tensor(normalisation.condition(samples), dtype=torch.float32, device=device)
     steps_per_epoch = len(x0) // recipe.batch_size
     if steps_per_epoch == 0:
         raise InputError(f"{cell.problem}: expected at least a batch of {recipe.batch_size} samples, found {len(x0)}")
@@ -58,6 +67,7 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
     generator = torch.Generator(device).manual_seed(cell.seed)
     torch.manual_seed(cell.seed)  # initial weights
     network = checkpoints.build_network(cell, x0.shape[1], y.shape[1]).to(device)
+    average = checkpoints.build_average(cell, network)
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
     step, steps, seconds = 0, total_steps(cell, len(x0)), 0.0
     statistics = path.with_suffix(".jsonl")
@@ -71,6 +81,8 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
             raise InputError(f"{path}: half trained on {found}; go on there (device = ...), or remove it")
         network.load_state_dict(saved.model)
         optimizer.load_state_dict(saved.optimizer)
+        if average is not None and saved.average is not None:
+            average.load_state_dict(saved.average)
         generator.set_state(saved.generator)
         step, seconds = saved.step, saved.seconds
     _keep_lines(statistics, step)
@@ -84,12 +96,19 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
             order = torch.randperm(len(x0), generator=generator, device=device)
             for i in range(steps_per_epoch):
                 rows = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
-                t = torch.rand(len(rows), dtype=torch.float64, generator=generator, device=device)
+                t = draw_times(recipe, network.formulation, len(rows), generator)
                 z = torch.randn(len(rows), x0.shape[1], generator=generator, device=device)
-                loss = denoising_score_matching(network, x0[rows], y[rows], t, z)
+                told = y[rows]
+                if recipe.jitter > 0.0:
+                    shape = (len(rows), samples.y.shape[1])  # of y alone, which comes before omega
+                    told[:, : shape[1]] += recipe.jitter * torch.randn(shape, generator=generator, device=device)
+                loss = denoising_score_matching(network, x0[rows], told, t, z)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
+                optimizer.param_groups[0]["lr"] = recipe.rate((step + i) / steps)
                 optimizer.step()
+                if average is not None:
+                    average.update_parameters(network)
                 loss_sum += loss.detach()
             step += steps_per_epoch
             progress(steps_per_epoch)
@@ -98,7 +117,7 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
         elapsed = time.perf_counter() - began
         seconds += elapsed
         if not math.isfinite(mean_loss):
-            raise InputError(f"{cell.name}: training diverged before step {step}: the loss is {mean_loss}")
+            raise InputError(f"{cell.network_name}: training diverged before step {step}: the loss is {mean_loss}")
         tick = {"step": step, "epoch": step // steps_per_epoch, "loss": mean_loss}
         _append_line(statistics, tick | {"steps_per_second": (step - first) / elapsed, "seconds": seconds})
         checkpoint = Checkpoint(
@@ -107,15 +126,27 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
             y_size=y.shape[1],
             x_scale=operator.x_scale,
             y_scale=operator.y_scale,
+            normalisation=normalisation,
             step=step,
             steps=steps,
             seconds=seconds,
             model=network.state_dict(),
+            average=None if average is None else average.state_dict(),
             optimizer=optimizer.state_dict(),
             generator=generator.get_state(),
             provenance=made,
         )
         checkpoints.save(path, checkpoint)
+
+
+def draw_times(recipe: Recipe, formulation: Formulation, count: int, generator: torch.Generator) -> Tensor:
+    """Times at which a batch asks for the loss, shape (count,), float64."""
+    u = torch.rand(count, dtype=torch.float64, generator=generator, device=generator.device)
+    if recipe.times == "uniform":
+        return u
+    strata = torch.arange(count, device=u.device)  # one time in each; rows are shuffled, so their order does not matter
+    end = recipe.noise_ratio_min
+    return log_normal_times(formulation, (strata + u) / count, recipe.level_mean, recipe.level_std, end)
 
 
 def _append_line(path: Path, record: dict[str, float]) -> None:

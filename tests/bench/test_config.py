@@ -46,7 +46,7 @@ def test_flux_problems_have_sample_counts_of_their_own() -> None:
     assert counts["multi-operator"] == (700, 1000)
     assert counts["nonlinear"] == (500, 200)
     assert counts["tanh"] == (10_000, 100_000)
-    assert (changed.sizes("nonlinear").measurements, changed.sizes("nonlinear").generated) == (100, 50)
+    assert (changed.sizes("nonlinear").measurements, changed.sizes("nonlinear").generated) == (100, 100)
     assert changed.sizes("tanh").measurements == 4  # its values of y
 
 
@@ -54,6 +54,21 @@ def test_the_papers_sample_counts() -> None:
     paper = config.load("paper")
     counts = {name: (paper.sizes(name).train_samples, paper.sizes(name).test_samples) for name in paper.flux.problems}
     assert counts == {"linear": (9_000, 1_000), "multi-operator": (36_000, 1_000), "nonlinear": (36_000, 4_000)}
+
+
+def test_recipes_have_formulations_and_seeds_of_their_own() -> None:
+    cells = config.load("table2").cells()
+    assert len(cells) == 3 * 4 * 3 + 3 * 2 * 1
+    assert {(cell.formulation, cell.seed) for cell in cells if cell.recipe == "paper"} == {("ve", 0), ("vp-k2", 0)}
+
+
+def test_recipes_are_sampled_with_their_own_methods_unless_told_otherwise() -> None:
+    sampling = config.load("quick").sampling
+    assert [by.method for by in sampling.integrators("paper")] == ["runge-kutta", "euler-maruyama"]
+    assert [by.method for by in sampling.integrators("tuned")] == ["exponential", "exponential"]
+    assert [by.steps for by in sampling.integrators("tuned")] == [24, 64]
+    chosen = config.load("quick", ["sampling.ode=heun", "sampling.sde=euler-maruyama"]).sampling
+    assert [by.method for by in chosen.integrators("tuned")] == ["heun", "euler-maruyama"]
 
 
 def test_measurements_are_counted_for_the_problems_of_the_run_alone() -> None:
@@ -108,7 +123,11 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("flux=3", "flux: expected a table, found 3"),
         ("sampling.alphas=[-0.5]", "sampling.alphas[0]: expected greater than or equal to 0, found -0.5"),
         ("training.formulations=['vp-k0']", "training.formulations[0]: expected k must be positive"),
-        ("training.recipe=best", "training.recipe: expected a recipe, one of paper, found 'best'"),
+        ("training.recipes=['best']", "training.recipes[0]: expected a recipe, one of paper, tuned, found 'best'"),
+        ("training.grids.best.seeds=[1]", "training.grids.best: expected a recipe, one of paper, tuned"),
+        ("training.grids.paper.seed=[1]", "training.grids.paper.seed: unknown key"),
+        ("sampling.ode=euler", "sampling.ode: expected a method for the ODE, one of exponential, heun, runge-kutta"),
+        ("sampling.ode_steps=1", "sampling.ode_steps: expected greater than or equal to 2, found 1"),
         (
             "densities.problems=['heat']",
             "densities.problems[0]: expected a joint density, one of tanh, bimodal, spiral",
@@ -127,7 +146,9 @@ def test_mistakes_are_named(change: str, message: str) -> None:
 
 
 def test_unknown_profiles_are_named() -> None:
-    with pytest.raises(InputError, match=r"--profile: expected one of paper, quick or a TOML file, found 'fast'"):
+    with pytest.raises(
+        InputError, match=r"--profile: expected one of paper, quick, table2 or a TOML file, found 'fast'"
+    ):
         config.load("fast")
 
 

@@ -33,7 +33,7 @@ def test_noise_has_the_stated_size_in_both_units() -> None:
     assert noise.std() == pytest.approx(0.1, rel=0.02)
     assert abs(noise.mean()) < 4 * 0.1 / np.sqrt(noise.size)
     physical = operator.y_scale.restore(operator.measure(data.test, "test").y) - data.test.y
-    assert physical.std() == pytest.approx(operator.noise_std, rel=0.02)
+    assert physical.std() == pytest.approx(0.1 * operator.y_scale.span, rel=0.02)
 
 
 def test_noise_belongs_to_the_sample() -> None:
@@ -92,17 +92,6 @@ def test_sensors_that_are_off_read_minus_one_and_the_others_what_they_would(nois
     np.testing.assert_array_equal(seen.x, all_on.x)
 
 
-def test_the_network_sees_readings_and_mask() -> None:
-    data = dataset()
-    all_on = MeasurementOperator.of(data, 0.1).measure(data.train, "train")
-    np.testing.assert_array_equal(all_on.condition, all_on.y)
-    seen = MeasurementOperator.of(data, 0.1, 0.7).measure(data.train, "train")
-    assert seen.mask is not None
-    assert seen.condition.shape == (20_000, 4)
-    np.testing.assert_array_equal(seen.condition[:, :2], seen.y)
-    np.testing.assert_array_equal(seen.condition[:, 2:], np.where(seen.mask, 1.0, 0.0))
-
-
 def test_masks_belong_to_the_sample() -> None:
     """Neither the number of samples nor the noise changes them; a higher probability only switches sensors on."""
     data = dataset()
@@ -156,4 +145,24 @@ def test_a_family_of_operators_has_a_mask_even_when_every_sensor_is_on() -> None
     seen = MeasurementOperator.of(data, 0.0, sensors_on=1.0).measure(data.test, "test")
     assert seen.mask is not None
     assert seen.mask.all()
-    assert seen.condition.shape == (50, 4)
+
+
+def test_noise_levels_of_a_range_are_log_uniform_and_scale_the_same_numbers() -> None:
+    data = dataset()
+    operator = MeasurementOperator.of(data, (0.01, 1.0))
+    seen = operator.measure(data.train, "train")
+    level = np.log10(seen.noise)
+    assert level.min() >= -2.0
+    assert level.max() <= 0.0
+    quartiles = np.quantile(level, (0.25, 0.5, 0.75))
+    np.testing.assert_allclose(quartiles, (-1.5, -1.0, -0.5), atol=0.03)
+    one = MeasurementOperator.of(data, 1.0).measure(data.train, "train")
+    clean = operator.y_scale.normalise(data.train.y)
+    np.testing.assert_allclose((seen.y - clean) / seen.noise[:, None], one.y - clean, rtol=1e-9, atol=1e-9)
+    part = operator.measure(Split(data.train.x[:10], data.train.y[:10]), "train")
+    np.testing.assert_array_equal(part.noise, seen.noise[:10])
+
+
+def test_impossible_ranges_of_noise_are_refused() -> None:
+    with pytest.raises(InputError, match=r"^noise: expected a range from above 0 upwards, found 0.0 to 0.1$"):
+        MeasurementOperator.of(dataset(), (0.0, 0.1))

@@ -134,7 +134,7 @@ def test_damaged_and_foreign_checkpoints_are_named(data: Path, tmp_path: Path) -
         with pytest.raises(InputError, match=r"expected a checkpoint, found a damaged or foreign file"):
             train(TINY, data, checkpoint_path(tmp_path, TINY), "cpu")
     torch.save({"schema": "other", "version": 3}, path)
-    with pytest.raises(InputError, match=r"expected fluxbench.checkpoint version 1, found other version 3"):
+    with pytest.raises(InputError, match=r"expected fluxbench.checkpoint version 2, found other version 3"):
         train(TINY, data, checkpoint_path(tmp_path, TINY), "cpu")
 
 

@@ -1,0 +1,60 @@
+"""What a measuring command leaves under ``results/<name>``: tables, and goals that were reached or missed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from solvers.storage import write_csv, write_text
+
+Row = dict[str, Any]
+
+
+def goal(what: str, value: float, reached: bool, bar: str) -> Row:
+    """One line of the table of goals."""
+    return {"what": what, "value": value, "goal": bar, "reached": "yes" if reached else "no"}
+
+
+def publish(
+    folder: Path, title: str, command: str, tables: dict[str, list[Row]], goals: list[Row], made: dict[str, Any]
+) -> int:
+    """Write the tables as one CSV and one page, with what made them, and print the goals.
+
+    Args:
+        folder: whose name names the files too.
+        title: of the page.
+        command: that made it.
+        tables: rows by title.
+        goals: from :func:`goal`.
+        made: provenance, and what else a reader should know of how it was made.
+
+    Returns:
+        The exit status of the command: 1 if a goal was missed.
+    """
+    texts = [markdown(name, rows) for name, rows in tables.items()] + [markdown("Goals", goals)]
+    head = f"# {title}\n\nMade by `{command}`; commit, host: `provenance.json`.\n\n"
+    rows = [{"table": name} | row for name, those in tables.items() for row in those]
+    write_text(folder / f"{folder.name}.md", head + "\n".join(texts))
+    write_csv(folder / f"{folder.name}.csv", rows, list(dict.fromkeys(column for row in rows for column in row)))
+    write_text(folder / "provenance.json", json.dumps(made, indent=1) + "\n")
+    print(texts[-1])
+    return 0 if all(row["reached"] == "yes" for row in goals) else 1
+
+
+def line(row: Row) -> str:
+    """A row as it is found, for those who wait."""
+    return ", ".join(f"{name} {text(value)}" for name, value in row.items())
+
+
+def text(value: str | float) -> str:
+    """A number as a table shows it."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100.0 else f"{value:.3g}"
+    return value if isinstance(value, str) else f"{value:,}"
+
+
+def markdown(title: str, rows: list[Row]) -> str:
+    """A table under its title."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [f"## {title}\n", f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    lines += [f"| {' | '.join(text(row.get(name, '')) for name in names)} |" for row in rows]
+    return "\n".join(lines) + "\n"

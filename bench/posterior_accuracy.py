@@ -1,0 +1,112 @@
+"""How close the posteriors of recipe `tuned` are to the exact ones, on the linear flux problem with its clipped prior:
+
+    .venv/bin/fluxbench run --profile linear
+    .venv/bin/python -m bench.posterior_accuracy
+
+The exact posterior is sampled by :mod:`bench.clipped`. Beside each noise level stands whether that reference can be
+trusted: the largest split R-hat, and the coverage of its own 90 % intervals, which is 0.9 for an exact posterior.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from bench import layout
+from bench import samples as sample_files
+from bench.clipped import clipped_posterior
+from bench.config import load
+from bench.goals import Row, goal, line, publish
+from solvers import datasets
+from solvers.errors import InputError
+from solvers.flux_problems import FLUX_PROBLEMS
+from solvers.measurements import MeasurementOperator
+from solvers.problems import Floats
+from solvers.storage import check_specification, provenance
+
+PROFILE = "linear"
+STEPS = 20_000
+
+
+def summary(x: Floats, truth: Floats, mean_flux: float) -> Row:
+    """Error of the posterior mean, posterior standard deviation and coverage of the 90 % interval, over everything.
+
+    Args:
+        x: samples, shape (M, S, d).
+        truth: shape (M, d).
+        mean_flux: over all segments and test samples.
+    """
+    low, high = np.quantile(x, (0.05, 0.95), axis=1)
+    return {
+        "error": float(np.abs(x.mean(axis=1) - truth).mean() / mean_flux),
+        "std": float(x.std(axis=1, ddof=1).mean()),
+        "coverage": float(((low <= truth) & (truth <= high)).mean()),
+    }
+
+
+def compare(root: str) -> tuple[list[Row], list[Row]]:
+    """Rows of the table, and goals.
+
+    Raises:
+        InputError: if the run is not there or made otherwise.
+    """
+    config = load(PROFILE, [f"root={root}"])
+    rows, reached = [], []
+    for cell, by in layout.sampled(config):
+        dataset = datasets.read(layout.solved(config, cell.problem))
+        path = layout.sample_path(config, cell, by)
+        check_specification(path, sample_files.specification(path), layout.expected_samples(config, cell, by))
+        found = sample_files.read(path)
+        truth, mean_flux = dataset.test.x[: len(found.x)], float(dataset.test.x.mean())
+        # Fluxes are not negative, which a network only knows from its data: a sample below zero means zero.
+        ours = summary(np.maximum(found.x, 0.0), truth, mean_flux)
+        row: Row = {"noise": cell.noise, "formulation": cell.formulation, "sampler": by.label, **ours}
+        where = f"noise {cell.noise:g}, {by.label}"
+        steps = cell.hyperparameters.epochs * (len(dataset.train.x) // cell.hyperparameters.batch_size)
+        if cell.noise == 0.0:
+            error = ours["error"]
+            reached.append(goal(f"{where}: error", error, error < 0.02, "below 0.02 (the paper: 0.059)"))
+        else:
+            operator = MeasurementOperator.of(dataset, cell.noise)
+            if dataset.operator is None:
+                raise InputError(f"{cell.problem}: expected a data set with its sensor operator, found none")
+            y, noise_std = operator.y_scale.restore(found.y), cell.noise * operator.y_scale.span
+            exact = clipped_posterior(FLUX_PROBLEMS[cell.problem].prior, dataset.operator, y, noise_std)
+            reference = summary(exact.x, truth, mean_flux)
+            row |= {f"exact {name}": value for name, value in reference.items()}
+            row |= {"R-hat": float(exact.r_hat.max()), "acceptance": exact.acceptance}
+            error, std = (ours[name] / reference[name] for name in ("error", "std"))
+            coverage = abs(ours["coverage"] - 0.9)
+            reached += [
+                goal(f"{where}: error / exact", error, error <= 1.1, "at most 1.1"),
+                goal(f"{where}: std / exact", std, abs(std - 1.0) <= 0.1, "0.9 to 1.1"),
+                goal(f"{where}: distance of 90 % coverage from 0.9", coverage, coverage <= 0.02, "at most 0.02"),
+            ]
+        rows.append(row | {"steps": steps, "seed": cell.seed, "measurements": len(truth), "samples": found.x.shape[1]})
+        print(line(rows[-1]), flush=True)
+    steps = max(row["steps"] for row in rows)
+    reached.append(goal("training steps", steps, steps <= STEPS, f"at most {STEPS:,}"))
+    return rows, reached
+
+
+def main() -> int:
+    """Command line; the exit status is 1 if a goal is missed, 2 for bad input."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", default=".", help="where runs/ and results/ lie (default: here)")
+    options = parser.parse_args()
+    made = provenance()
+    try:
+        rows, reached = compare(options.root)
+    except InputError as error:
+        print(f"posterior_accuracy: error: {error}", file=sys.stderr)
+        return 2
+    title = "Posteriors of the linear flux problem against the exact ones (clipped prior)"
+    tables = {"Linear flux problem, recipe `tuned`": rows}
+    folder = Path(options.root) / "results" / "posterior_accuracy"
+    command = "python -m bench.posterior_accuracy"
+    return publish(folder, title, command, tables, reached, {"provenance": made})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""What a network sees has unit variance, and says what a Gaussian posterior would about the whole of y."""
+
+import numpy as np
+import pytest
+import torch
+
+from solvers.measurements import OFF, Measured
+from training.normalisation import Normalisation
+
+RNG = np.random.default_rng(0)
+N, D, SIZE = 20_000, 3, 6
+MIXING = RNG.normal(size=(SIZE, D)) * np.array([1.0, 0.1, 0.01])
+X = 2.0 + RNG.normal(size=(N, D)) * np.array([1.0, 2.0, 3.0])
+CLEAN = 5.0 + X @ MIXING.T + 0.05 * RNG.normal(size=(N, SIZE))
+FIT = Normalisation.fit(X, CLEAN)
+
+
+def measured(noise: float, share_on: float | None = None) -> Measured:
+    rng = np.random.default_rng(1)
+    y = CLEAN + noise * rng.normal(size=CLEAN.shape)
+    mask = None if share_on is None else rng.random(CLEAN.shape) < share_on
+    return Measured(X, y if mask is None else np.where(mask, y, OFF), mask, np.full(N, noise))
+
+
+def test_standardised_x_and_back() -> None:
+    seen = FIT.standardise(X)
+    np.testing.assert_allclose(seen.mean(axis=0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(seen.std(axis=0), 1.0)
+    np.testing.assert_allclose(FIT.restore(seen), X)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1, 1.0])
+def test_whitened_y_has_unit_covariance_at_every_noise_level(noise: float) -> None:
+    np.testing.assert_allclose(np.cov(FIT.condition(measured(noise)), rowvar=False), np.eye(SIZE), atol=0.05)
+
+
+def test_a_mask_with_every_sensor_on_changes_nothing() -> None:
+    whole, masked = (FIT.condition(measured(0.1, share)) for share in (None, 1.0))
+    np.testing.assert_allclose(masked[:, :SIZE], whole, rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(masked[:, SIZE:], 1.0)
+
+
+def test_masked_features_are_the_best_linear_estimate_of_the_whole_ones() -> None:
+    """Given fewer sensors, f is what a regression on those readings says of the features of all of them."""
+    on = np.array([True, False, True, True, False, True])
+    seen = measured(0.1)
+    masked = Measured(X, np.where(on, seen.y, OFF), np.tile(on, (N, 1)), seen.noise)
+    found, whole = FIT.condition(masked)[:, :SIZE], FIT.condition(seen)
+    design = np.column_stack([np.ones(N), seen.y[:, on]])
+    # Of the clean coefficients, scaled alike: noise of the other sensors cannot be known.
+    shrink = (FIT.y_variances + 0.1**2) / FIT.y_variances
+    target = (CLEAN - FIT.y_mean) @ FIT.y_axes / np.sqrt(FIT.y_variances + 0.1**2) * shrink
+    regression = design @ np.linalg.lstsq(design, target, rcond=None)[0]
+    for j in np.flatnonzero(shrink < 2.0):  # directions above the noise
+        assert np.abs(regression[:, j] - found[:, j]).mean() < 0.03
+    assert (found.var(axis=0) <= whole.var(axis=0) * 1.05).all()
+
+
+def test_the_papers_network_sees_readings_and_mask() -> None:
+    seen = measured(0.1, 0.7)
+    condition = Normalisation.identity(D).condition(seen)
+    np.testing.assert_array_equal(condition[:, :SIZE], seen.y)
+    np.testing.assert_array_equal(condition[:, SIZE:], np.where(seen.mask, 1.0, 0.0))
+
+
+def test_the_noise_level_is_the_last_column() -> None:
+    sees = Normalisation(FIT.x_mean, FIT.x_std, FIT.y_mean, FIT.y_axes, FIT.y_variances, sees_noise=True)
+    condition = sees.condition(measured(0.1, 0.7))
+    assert condition.shape == (N, 2 * SIZE + 1)
+    np.testing.assert_allclose(condition[:, -1], -1.0)
+
+
+def test_records_come_back() -> None:
+    for one in (FIT, Normalisation.identity(2)):
+        again = Normalisation.of_record(one.record())
+        np.testing.assert_array_equal(again.x_std, one.x_std)
+        assert again.sees_noise is one.sees_noise
+        assert (again.y_axes is None) == (one.y_axes is None)
+    assert isinstance(FIT.record()["y_axes"], torch.Tensor)
