@@ -51,23 +51,24 @@ def draw_all(config: Config, flux: list[Row]) -> list[Path]:
             densities = [shown[problem] for problem in config.densities.problems]
             if densities:
                 path = folder / f"histograms_{recipe}_{name}.png"
-                pictures.append(_save(path, histograms(config, densities)))
+                pictures.append(save(path, histograms(config, densities)))
             quiet = min(config.flux.noise, default=0.0)
             for problem in config.flux.problems:
                 cell, by = min(
                     ((cell, by) for cell, by in pairs if (cell.problem, cell.noise) == (problem, quiet)),
                     key=lambda pair: pair[1].alpha,
                 )
-                pictures.append(_save(folder / f"cases_{problem}_{recipe}_{name}.png", cases(config, cell, by)))
+                pictures.append(save(folder / f"cases_{problem}_{recipe}_{name}.png", cases(config, cell, by)))
         for problem in config.flux.problems:
             here = [row for row in flux if (row["recipe"], row["problem"], row["seed"]) == (recipe, problem, seed)]
             for metric in ("error", "std"):
                 path = folder / f"{metric}_{problem}_{recipe}.png"
-                pictures.append(_save(path, segments(config, here, metric)))
+                pictures.append(save(path, segments(config, here, metric)))
     return pictures
 
 
-def _save(path: Path, figure: Figure) -> Path:
+def save(path: Path, figure: Figure) -> Path:
+    """Write a figure and close it."""
     with atomic_path(path) as temporary:
         # No date or version inside: the same numbers make the same file.
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})

@@ -33,7 +33,7 @@ def test_the_truth_ranks_uniformly_where_some_is_clipped(noise: float) -> None:
     x = prior.sample(0, "test", 0, count)
     y = x @ OPERATOR.T + noise * rng.normal(size=x.shape)
     found = clipped_posterior(prior, OPERATOR, y, noise, warm_up=200, kept=200)
-    assert (x.min(axis=1) == 0.0).mean() > 0.15
+    assert (x.min(axis=1) == 0.0).mean() > 0.1
     assert np.quantile(found.r_hat, 0.95) < 1.1
     total, samples = x.sum(axis=1)[:, None], found.x.sum(axis=2)
     ties = (samples == total).mean(axis=1)  # all of it clipped: any rank among those

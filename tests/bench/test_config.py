@@ -147,7 +147,7 @@ def test_mistakes_are_named(change: str, message: str) -> None:
 
 def test_unknown_profiles_are_named() -> None:
     with pytest.raises(
-        InputError, match=r"--profile: expected one of paper, quick, table2 or a TOML file, found 'fast'"
+        InputError, match=r"--profile: expected one of linear, paper, quick, table2 or a TOML file, found 'fast'"
     ):
         config.load("fast")
 
