@@ -42,6 +42,8 @@ def draw_all(config: Config, flux: list[Row]) -> list[Path]:
         old.unlink()
     pictures = []
     for recipe in config.training.recipes:
+        if recipe.startswith("tuned-without"):
+            continue  # for the table of ablations alone
         seed = config.training.seeds_of(recipe)[0]
         sampled = [(cell, by) for cell, by in layout.sampled(config) if (cell.recipe, cell.seed) == (recipe, seed)]
         for name in config.training.formulations_of(recipe):

@@ -25,6 +25,8 @@ def write_report(config: Config) -> str:
         parts.append(tables.table2_markdown(config, table2))
     if flux:
         parts.append(tables.flux_markdown(config, flux))
+    if len(config.training.recipes) > 1:
+        parts.append(tables.recipes_markdown(config, table2, flux))
     text = "\n".join(parts)
     pictures = "\n".join(f"![{path.stem}](figures/{path.name})\n" for path in figures.draw_all(config, flux))
     head = (

@@ -148,6 +148,47 @@ def flux_markdown(config: Config, rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def recipes_markdown(config: Config, table2: list[Row], flux: list[Row]) -> str:
+    """Recipes side by side, means over everything else that the run varies."""
+    lines = [
+        "## Recipes\n",
+        "Means over formulations, data sets and training seeds; ± is the standard deviation over training seeds. Joint",
+        "densities: exact W1 and S1 over its floor. Linear flux problems: error of the posterior mean and posterior",
+        "standard deviation over those of the linear-Gaussian posterior.\n",
+        "| recipe | sampler | W1 | S1 / floor | flux: error ratio | flux: std ratio |",
+        "|---" * 6 + "|",
+    ]
+    linear = [row for row in flux if row["exact"] is not None and row["exact"] > 0.0]
+    for recipe in config.training.recipes:
+        for sampler in dict.fromkeys(row["sampler"] for row in [*table2, *flux]):
+            where = {"recipe": recipe, "sampler": sampler}
+            entries = [
+                _by_seed(_where(table2, **where, metric="W1"), "score"),
+                _by_seed(_where(table2, **where, metric="S1"), "score", "floor"),
+                *(_by_seed(_where(linear, **where, metric=name), "value", "exact") for name in ("error", "std")),
+            ]
+            lines.append(f"| `{recipe}` | {sampler} | {' | '.join(entries)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _where(rows: list[Row], **wanted: str) -> list[Row]:
+    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+def _by_seed(rows: list[Row], column: str, relative_to: str | None = None) -> str:
+    """Mean, and its spread over training seeds; in units of another column's mean if one is given."""
+    groups: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["seed"]].append(row)
+    means = [
+        _means(group, column)[0] / (1.0 if relative_to is None else _means(group, relative_to)[0])
+        for group in groups.values()
+    ]
+    if not means:
+        return "-"
+    return f"{fmean(means):.3f}" + (f" ± {stdev(means):.3f}" if len(means) > 1 else "")
+
+
 def _masks(config: Config) -> list[str]:
     """What the networks are told where sensors may be off."""
     shares = {problem: FLUX_PROBLEMS[problem].sensors_on for problem in config.flux.problems}

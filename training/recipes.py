@@ -1,12 +1,14 @@
 """How a network is built and trained: everything but the formulation.
 
-`paper` is Appendix B as restored. `tuned` reaches the floor; what each of its ingredients is worth stands in
-`results/ablation`, made by `python -m bench.ablation`.
+`paper` is Appendix B as restored. `tuned` is ours; what each of its ingredients is worth, `fluxbench run --profile
+ablation` measures by leaving out one at a time.
 """
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
+
+KINDS = ("densities", "flux")
 
 
 @dataclass(frozen=True)
@@ -84,3 +86,20 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     "tuned": {"densities": _TUNED, "flux": replace(_TUNED, epochs=1_100, network="residual", jitter=0.0)},
 }
 """By name, then by kind of problem: section 6.1 or sections 6.2 and 6.3."""
+
+ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "preconditioning": {kind: {"preconditioned": False} for kind in KINDS},
+    "standardisation": {kind: {"standardised": False} for kind in KINDS},
+    "log-normal-times": {kind: {"times": "uniform"} for kind in KINDS},
+    "cosine": {kind: {"schedule": "constant"} for kind in KINDS},
+    "average": {kind: {"average": 0.0} for kind in KINDS},
+    "depth": {kind: {"hidden_layers": 2} for kind in KINDS},
+    "network": {"densities": {"network": "residual"}, "flux": {"network": "perceptron"}},
+    "jitter": {"densities": {"jitter": 0.0}, "flux": {"jitter": 0.03}},
+}
+"""What `tuned` becomes when it goes without one of its ingredients: recipe ``tuned-without-<ingredient>``."""
+
+RECIPES |= {
+    f"tuned-without-{name}": {kind: replace(RECIPES["tuned"][kind], **changes[kind]) for kind in KINDS}
+    for name, changes in ABLATIONS.items()
+}
