@@ -98,11 +98,7 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
                 rows = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
                 t = draw_times(recipe, network.formulation, len(rows), generator)
                 z = torch.randn(len(rows), x0.shape[1], generator=generator, device=device)
-                told = y[rows]
-                if recipe.jitter > 0.0:
-                    shape = (len(rows), samples.y.shape[1])  # of y alone, which comes before omega
-                    told[:, : shape[1]] += recipe.jitter * torch.randn(shape, generator=generator, device=device)
-                loss = denoising_score_matching(network, x0[rows], told, t, z)
+                loss = denoising_score_matching(network, x0[rows], y[rows], t, z)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.param_groups[0]["lr"] = recipe.rate((step + i) / steps)
