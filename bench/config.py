@@ -134,7 +134,7 @@ class FluxProblems(Section):
     @model_validator(mode="after")
     def _some_level_to_amortise(self) -> Self:
         if self.amortised and max(self.noise) == 0.0:
-            raise ValueError("amortised: expected a noise level above 0")
+            raise ValueError("expected a noise level above 0 for amortised networks")
         return self
 
     def sizes_of(self, problem: str) -> Sizes:

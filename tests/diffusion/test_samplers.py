@@ -212,6 +212,29 @@ def test_rows_do_not_depend_on_the_batch() -> None:
     assert whole.evaluations == pytest.approx(spent / sum(sizes), rel=1e-12)
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@each
+def test_single_precision_and_the_gpu_draw_the_same(process: Formulation, device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    t_min = process.sampling_end(0.0, 2e-3)
+    score = gaussian_score(process)
+    samplers: list[Callable[[Normals], Samples]] = [
+        lambda normals: exponential_multistep(score, process, normals, 0.0, 24, t_min),
+        lambda normals: exponential_multistep(score, process, normals, 1.0, 24, t_min),
+        lambda normals: heun(score, process, normals, 12, t_min),
+        lambda normals: euler_maruyama(score, process, normals, 1.0, 100, 1e-2),
+        lambda normals: runge_kutta45(score, process, normals, t_min, 1e-4),
+    ]
+    for sampler in samplers:
+        exact = sampler(generator_normals((200, 2)))
+        draws = generator_normals((200, 2))
+        found = sampler(lambda draws=draws: draws().to(device, torch.float32))  # type: ignore[misc]
+        assert found.x.dtype == torch.float32
+        assert found.x.device.type == device
+        torch.testing.assert_close(found.x.cpu().double(), exact.x, rtol=0.0, atol=2e-3)
+
+
 def test_a_negative_alpha_is_refused() -> None:
     process = VariancePreserving()
     with pytest.raises(ValueError, match=r"alpha must not be negative, found -0\.5"):

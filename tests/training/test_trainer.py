@@ -15,6 +15,7 @@ from diffusion.formulations import formulation
 from solvers import datasets
 from solvers.datasets import Dataset, Split
 from solvers.errors import InputError
+from solvers.measurements import Measured
 from training import checkpoints, workers
 from training.cells import Cell
 from training.recipes import Recipe
@@ -24,7 +25,22 @@ REPOSITORY = Path(__file__).parents[2]
 STD = 0.5
 RECIPE = Recipe(2, 64, 1e-3, 500, 300, sigma_max=5.0, t_min=1e-3)
 CELL = Cell("gaussian", "vp-k2", 0.0, "test", 0, RECIPE)
-SHORT = replace(CELL, hyperparameters=replace(RECIPE, epochs=300, hidden_layers=1, width=16))
+TUNED = replace(
+    RECIPE,
+    learning_rate=3e-3,
+    epochs=150,
+    t_min=0.0,
+    noise_ratio_min=2e-3,
+    sigma_max=120.0,
+    network="residual",
+    preconditioned=True,
+    standardised=True,
+    times="log-normal",
+    level_std=1.4,
+    schedule="cosine",
+    average=0.99,
+)
+SHORT = replace(CELL, hyperparameters=replace(TUNED, epochs=300, hidden_layers=1, width=16))
 TINY = replace(SHORT, hyperparameters=replace(SHORT.hyperparameters, epochs=20))
 
 
@@ -47,21 +63,28 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, TUNED], ids=["paper", "tuned"])
 @pytest.mark.parametrize("name", ["ve", "vp-k1", "vp-k2", "vp-k4"])
-def test_training_on_a_gaussian_recovers_its_score(name: str, data: Path, tmp_path: Path) -> None:
-    cell = replace(CELL, formulation=name)
+def test_training_on_a_gaussian_recovers_its_score(name: str, recipe: Recipe, data: Path, tmp_path: Path) -> None:
+    cell = replace(CELL, formulation=name, hyperparameters=recipe)
     train(cell, data, checkpoint_path(tmp_path, cell), "cpu")
-    network = checkpoints.load(checkpoint_path(tmp_path, cell)).network(torch.device("cpu"))
-    process = formulation(name, RECIPE.sigma_max)
+    saved = checkpoints.load(checkpoint_path(tmp_path, cell))
+    network, seen = saved.network(torch.device("cpu")), saved.normalisation
+    process = formulation(name, recipe.sigma_max)
     generator = torch.Generator().manual_seed(1)
-    y = torch.randn(4000, 1, generator=generator)
+    y = torch.randn(4000, 1, generator=generator).double()
+    told = seen.condition(Measured(y.numpy(), y.numpy(), None, np.zeros(len(y))))
+    mean, std0 = (
+        torch.as_tensor(seen.standardise(y.numpy())),
+        STD / seen.x_std[0],
+    )  # of p(x | y), in the network's units
     t = torch.rand(4000, generator=generator, dtype=torch.float64) * 0.9 + 0.1
     m, sigma = process.m(t)[:, None], process.sigma(t)[:, None]
-    std = torch.sqrt(m**2 * STD**2 + sigma**2)
+    std = torch.sqrt(m**2 * std0**2 + sigma**2)
     z = torch.randn(4000, 1, generator=generator, dtype=torch.float64)
-    x = (m * y + std * z).float()
+    x = (m * mean + std * z).float()
     exact = -z / std
-    error = (network(x, y, t).double() - exact) * sigma
+    error = (network(x, torch.as_tensor(told).float(), t).double() - exact) * sigma
     untrained = exact * sigma  # the error of a score that is zero
     assert error.square().mean().sqrt() < 0.1 * untrained.square().mean().sqrt()
 
@@ -97,6 +120,10 @@ def test_a_killed_run_ends_with_the_same_bits(data: Path, tmp_path: Path) -> Non
     assert killed.finished
     for name, weights in quiet.model.items():
         assert torch.equal(weights, killed.model[name]), name
+    assert quiet.average is not None
+    assert killed.average is not None
+    for name, weights in quiet.average.items():
+        assert torch.equal(weights, killed.average[name]), name
     for key, state in quiet.optimizer["state"].items():
         assert all(torch.equal(state[name], killed.optimizer["state"][key][name]) for name in state)
     assert torch.equal(quiet.generator, killed.generator)
@@ -107,6 +134,21 @@ def test_a_killed_run_ends_with_the_same_bits(data: Path, tmp_path: Path) -> Non
 
     assert ticks("killed") == ticks("quiet")
     assert [step for step, _ in ticks("quiet")] == list(range(500, 3001, 500))
+
+
+def test_samples_are_drawn_with_the_averaged_weights(data: Path, tmp_path: Path) -> None:
+    """Which at first follow the last ones closely: nothing of the untrained network is left in them."""
+    path = checkpoint_path(tmp_path, TINY)
+    train(TINY, data, path, "cpu")
+    saved = checkpoints.load(path)
+    network = saved.network(torch.device("cpu"))
+    assert saved.average is not None
+    for name, weights in network.state_dict().items():
+        assert torch.equal(weights, saved.average[f"module.{name}"])
+    bias = "layers.last.bias"
+    assert not torch.equal(network.state_dict()[bias], saved.model[bias])
+    start = checkpoints.build_network(TINY, 1, 1).state_dict()[bias]
+    assert (network.state_dict()[bias] - saved.model[bias]).abs() < 0.5 * (start - saved.model[bias]).abs()
 
 
 def test_a_finished_cell_is_not_trained_again(data: Path, tmp_path: Path) -> None:

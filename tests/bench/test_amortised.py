@@ -1,0 +1,84 @@
+"""One network for every mask and every noise level, through the command line."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench import draw, layout, samples
+from bench.cli import main
+from bench.config import Config, load
+from solvers import datasets
+from solvers.errors import InputError
+from solvers.measurements import MeasurementOperator
+from training import checkpoints
+
+CHANGES = [
+    "name=amortised",
+    "densities.problems=[]",
+    "flux.problems=['multi-operator']",
+    "flux.noise=[0.0, 0.05, 0.4]",
+    "flux.amortised=true",
+    "flux.train_samples=3000",
+    "flux.test_samples=60",
+    "flux.measurements=60",
+    "flux.generated=50",
+    "flux.epochs=100",
+    "training.formulations=['vp-k2']",
+    "sampling.alphas=[0.0]",
+]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    changes = [*CHANGES, f"root={tmp_path_factory.mktemp('amortised')}"]
+    assert main(["run", *(text for change in changes for text in ("--set", change))]) == 0
+    return load("quick", changes)
+
+
+def test_one_network_serves_every_level_above_zero(config: Config) -> None:
+    assert len(config.networks()) == 4
+    assert len(config.cells()) == 3 + 2
+    shared = {cell.network_name for cell in config.cells() if cell.amortised is not None}
+    assert shared == {"multi-operator_vp-k2_noise-amortised_tuned_seed-0"}
+    assert len(list(Path(config.runs, "cells").glob("*.pt"))) == 4
+    assert len(list(Path(config.runs, "samples").glob("*.h5"))) == 5
+
+
+def test_it_stands_beside_one_network_a_level(config: Config) -> None:
+    with (config.results / "flux.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "error"]
+    for noise in ("0.05", "0.4"):
+        values = {
+            amortised: np.mean([float(row["value"]) for row in rows if (row["noise"], row["amortised"]) == key])
+            for amortised in ("", "yes")
+            for key in [(noise, amortised)]
+        }
+        exact = np.mean([float(row["exact"]) for row in rows if row["noise"] == noise])
+        assert 0.9 * exact < values["yes"] < 1.3 * exact
+        assert values["yes"] < 1.2 * values[""]
+    text = (config.results / "report.md").read_text()
+    assert "| multi-operator | 0.4 | tuned | VP (k = 2), amortised | ODE |" in text
+
+
+def test_it_believes_what_it_is_told_of_the_noise(config: Config) -> None:
+    """The same readings, said to be noisier, leave a wider posterior."""
+    cell = next(cell for cell in config.cells() if cell.amortised is not None)
+    checkpoint = checkpoints.load(layout.checkpoint_path(config, cell))
+    assert checkpoint.cell.amortised == (0.05, 0.4)
+    data = datasets.read(layout.solved(config, cell.problem))
+    by = config.sampling.integrators("tuned")[0]
+    stds = []
+    for noise in (0.05, 0.15, 0.4):
+        told = MeasurementOperator.of(data, noise).measure(data.test, "test")
+        stds.append(draw.draw(checkpoint, told, 50, by, 0, torch.device("cpu"))[0].std(axis=1).mean())
+    assert stds[0] < 0.9 * stds[1] < 0.81 * stds[2]
+    found = samples.read(layout.sample_path(config, cell, by))
+    assert found.x.std(axis=1).mean() == pytest.approx(stds[0], rel=0.02)
+
+
+def test_a_range_needs_a_level_above_zero() -> None:
+    with pytest.raises(InputError, match=r"flux: expected a noise level above 0 for amortised"):
+        load("quick", ["flux.amortised=true", "flux.noise=[0.0]"])
