@@ -189,11 +189,15 @@ def segments(config: Config, flux: list[Row], metric: str) -> Figure:
             here = [row for row in rows if formulation_label(row) == name and row["wall"] == wall]
             for colour, noise in zip(colours, noises, strict=False):
                 line = [row for row in here if row["noise"] == noise]
+                if not line:
+                    continue  # amortised networks have no level zero
                 _line(axis, line, "value", color=colour, marker="o", ms=3, label=f"model, noise {noise:g}")
                 if line[0]["exact"] is not None:  # the problem is linear
                     label = f"linear-Gaussian, noise {noise:g}"
                     _line(axis, line, "exact", color=colour, ls="--", lw=1.0, label=label)
-            _line(axis, [row for row in here if row["noise"] == noises[0]], "prior", color="0.5", ls=":", label="prior")
+            _line(
+                axis, [row for row in here if row["noise"] == noises[-1]], "prior", color="0.5", ls=":", label="prior"
+            )
             axis.set_title(f"{name}, {wall} wall", fontsize=9)
         column[-1].set_xlabel("segment, from the inlet")
     axes[0, 0].set_ylim(bottom=0.0)  # shared by all panels, so only now that all lines are in

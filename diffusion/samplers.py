@@ -143,7 +143,7 @@ class _Grid:
     def denoise(self, score: Score, x: Tensor, i: int, rows: Tensor) -> Tensor:
         """D at x~ (B, d) and the i-th time, shape (B, d): x~ + (sigma^2/m) s."""
         found = score((self.m[i] * x).to(x.dtype), self.t[i].expand(len(x)), rows)
-        return x + (self.sigma[i] * self.noise_ratio[i]).to(x.dtype) * found
+        return (x + self.sigma[i] * self.noise_ratio[i] * found).to(x.dtype)
 
 
 def _start(formulation: Formulation, normals: Normals, steps: int, t_min: float) -> tuple[_Grid, Tensor]:

@@ -25,7 +25,7 @@ CHANGES = [
     "flux.test_samples=60",
     "flux.measurements=60",
     "flux.generated=50",
-    "flux.epochs=100",
+    "flux.epochs=80",
     "training.formulations=['vp-k2']",
     "sampling.alphas=[0.0]",
 ]

@@ -224,7 +224,7 @@ def test_single_precision_and_the_gpu_draw_the_same(process: Formulation, device
         lambda normals: exponential_multistep(score, process, normals, 1.0, 24, t_min),
         lambda normals: heun(score, process, normals, 12, t_min),
         lambda normals: euler_maruyama(score, process, normals, 1.0, 100, 1e-2),
-        lambda normals: runge_kutta45(score, process, normals, t_min, 1e-4),
+        lambda normals: runge_kutta45(score, process, normals, t_min, 1e-6),
     ]
     for sampler in samplers:
         exact = sampler(generator_normals((200, 2)))
