@@ -19,7 +19,7 @@ from training.normalisation import Normalisation
 from training.recipes import Recipe
 
 SCHEMA = "fluxbench.checkpoint"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Checkpoint:
 
     def measurement_size(self, masked: bool) -> int:
         """Number of readings in a measurement, given whether it comes with a mask."""
-        return (self.y_size - self.normalisation.sees_noise) // (2 if masked else 1)
+        return (self.y_size - (self.normalisation.noise_range is not None)) // (2 if masked else 1)
 
     def network(self, device: torch.device) -> ScoreNetwork:
         """The network with its trained weights, ready to be evaluated."""

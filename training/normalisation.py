@@ -37,7 +37,7 @@ class Normalisation:
         y_mean: of the clean readings, shape (n,); None if the network sees y as it is.
         y_axes: principal axes of the clean readings, the columns of U, shape (n, n); None likewise.
         y_variances: along these, v, shape (n,); None likewise.
-        sees_noise: whether the noise level belongs to omega.
+        noise_range: of the levels that the network is told, as part of omega; None if it is told none.
     """
 
     x_mean: Floats
@@ -45,7 +45,7 @@ class Normalisation:
     y_mean: Floats | None = None
     y_axes: Floats | None = None
     y_variances: Floats | None = None
-    sees_noise: bool = False
+    noise_range: tuple[float, float] | None = None
 
     @classmethod
     def identity(cls, x_size: int) -> "Normalisation":
@@ -68,15 +68,16 @@ class Normalisation:
 
     def condition(self, measured: Measured) -> Floats:
         """What the network is told of N measurements: y or f, shape (N, n), and what belongs to omega: the mask as n
-        columns, the logarithm of the noise as one.
+        columns, the logarithm of the noise as one, from -1 to 1 over its range.
         """
         parts = [measured.y]
         if self.y_mean is not None and self.y_axes is not None and self.y_variances is not None:
             parts = [_whitened(measured, self.y_mean, self.y_axes, self.y_variances)]
         if measured.mask is not None:
             parts.append(measured.mask.astype(np.float64))
-        if self.sees_noise:
-            parts.append(np.log10(measured.noise)[:, None])
+        if self.noise_range is not None:
+            low, high = self.noise_range
+            parts.append((2.0 * np.log(measured.noise / low) / np.log(high / low) - 1.0)[:, None])
         return np.concatenate(parts, axis=-1)
 
     def record(self) -> dict[str, Any]:

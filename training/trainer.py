@@ -57,7 +57,7 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
     normalisation = Normalisation.identity(samples.x.shape[1])
     if recipe.standardised:
         normalisation = Normalisation.fit(samples.x, operator.y_scale.normalise(dataset.train.y))
-    normalisation = replace(normalisation, sees_noise=cell.amortised is not None)
+    normalisation = replace(normalisation, noise_range=cell.amortised)
     x0 = torch.as_tensor(normalisation.standardise(samples.x), dtype=torch.float32, device=device)
     y = torch.as_tensor(normalisation.condition(samples), dtype=torch.float32, device=device)
     steps_per_epoch = len(x0) // recipe.batch_size

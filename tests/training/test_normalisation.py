@@ -1,5 +1,7 @@
 """What a network sees has unit variance, and says what a Gaussian posterior would about the whole of y."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -64,16 +66,17 @@ def test_the_papers_network_sees_readings_and_mask() -> None:
 
 
 def test_the_noise_level_is_the_last_column() -> None:
-    sees = Normalisation(FIT.x_mean, FIT.x_std, FIT.y_mean, FIT.y_axes, FIT.y_variances, sees_noise=True)
-    condition = sees.condition(measured(0.1, 0.7))
-    assert condition.shape == (N, 2 * SIZE + 1)
-    np.testing.assert_allclose(condition[:, -1], -1.0)
+    sees = replace(FIT, noise_range=(0.01, 1.0))
+    for noise, column in ((0.01, -1.0), (0.1, 0.0), (1.0, 1.0)):
+        condition = sees.condition(measured(noise, 0.7))
+        assert condition.shape == (N, 2 * SIZE + 1)
+        np.testing.assert_allclose(condition[:, -1], column, atol=1e-12)
 
 
 def test_records_come_back() -> None:
-    for one in (FIT, Normalisation.identity(2)):
+    for one in (FIT, Normalisation.identity(2), replace(FIT, noise_range=(0.1, 0.2))):
         again = Normalisation.of_record(one.record())
         np.testing.assert_array_equal(again.x_std, one.x_std)
-        assert again.sees_noise is one.sees_noise
+        assert again.noise_range == one.noise_range
         assert (again.y_axes is None) == (one.y_axes is None)
     assert isinstance(FIT.record()["y_axes"], torch.Tensor)

@@ -175,8 +175,8 @@ def test_damaged_and_foreign_checkpoints_are_named(data: Path, tmp_path: Path) -
         path.write_bytes(bad)
         with pytest.raises(InputError, match=r"expected a checkpoint, found a damaged or foreign file"):
             train(TINY, data, checkpoint_path(tmp_path, TINY), "cpu")
-    torch.save({"schema": "other", "version": 3}, path)
-    with pytest.raises(InputError, match=r"expected fluxbench.checkpoint version 2, found other version 3"):
+    torch.save({"schema": "other", "version": 9}, path)
+    with pytest.raises(InputError, match=r"expected fluxbench.checkpoint version 3, found other version 9"):
         train(TINY, data, checkpoint_path(tmp_path, TINY), "cpu")
 
 
