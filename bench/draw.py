@@ -64,10 +64,7 @@ def sample(
         check_specification(path, samples.specification(path), specification)
         progress(count * generated)
         return
-    checkpoint = checkpoints.load(checkpoint_path, cell.specification(dataset.specification))
-    if not checkpoint.finished:
-        found = f"{checkpoint.step} of {checkpoint.steps} steps"
-        raise InputError(f"{checkpoint_path}: expected a trained network, found one after {found}; `fluxbench train`")
+    checkpoint = checkpoints.load_trained(checkpoint_path, cell.specification(dataset.specification))
     measured = measured_by(cell, dataset, count)
     began = time.perf_counter()
     try:

@@ -7,17 +7,17 @@ import matplotlib
 import numpy as np
 
 from bench import layout
-from bench import samples as sample_files
 from bench.config import Config
+from bench.goals import Row
 from bench.references import linear_gaussian
 from bench.samples import Integrator
 from bench.score import EXACT_DRAWS, band
-from bench.tables import Row, formulation_label, sampler_label
+from bench.tables import formulation_label, sampler_label
 from solvers import datasets
 from solvers.densities import DENSITIES
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import MeasurementOperator
-from solvers.storage import atomic_path, check_specification
+from solvers.storage import atomic_path
 from training.cells import Cell
 
 matplotlib.use("Agg")
@@ -78,12 +78,6 @@ def save(path: Path, figure: Figure) -> Path:
     return path
 
 
-def _samples(config: Config, cell: Cell, by: Integrator) -> sample_files.PosteriorSamples:
-    path = layout.sample_path(config, cell, by)
-    check_specification(path, sample_files.specification(path), layout.expected_samples(config, cell, by))
-    return sample_files.read(path)
-
-
 def histograms(config: Config, shown: list[tuple[Cell, Integrator]]) -> Figure:
     """Generated samples against test samples in the band and the exact conditional density (Figs 3, 4)."""
     columns = max(len(DENSITIES[cell.problem].y_values) for cell, _ in shown)
@@ -93,7 +87,7 @@ def histograms(config: Config, shown: list[tuple[Cell, Integrator]]) -> Figure:
     for row, (cell, by) in zip(axes, shown, strict=True):
         density = DENSITIES[cell.problem]
         dataset = datasets.read(layout.solved(config, cell.problem))
-        generated = _samples(config, cell, by).x
+        generated = layout.drawn(config, cell, by).x
         for j, (axis, y) in enumerate(zip(row, density.y_values, strict=True)):
             reference, _ = band(dataset.test.x, dataset.test.y, y)
             low, high = np.quantile(reference, (0.001, 0.999))
@@ -121,7 +115,7 @@ def cases(config: Config, cell: Cell, by: Integrator) -> Figure:
     problem = FLUX_PROBLEMS[cell.problem]
     dataset = datasets.read(layout.solved(config, cell.problem))
     operator = MeasurementOperator.of(dataset, cell.noise)
-    found = _samples(config, cell, by)
+    found = layout.drawn(config, cell, by)
     mean, std = found.x.mean(axis=1), found.x.std(axis=1, ddof=1)
     exact = None
     if dataset.operator is not None:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from bench import samples
 from bench.config import Config
-from bench.samples import Integrator, sample_specification
+from bench.samples import Integrator, PosteriorSamples, sample_specification
 from solvers import datasets
 from solvers.storage import check_specification
 from training.cells import Cell
@@ -52,6 +53,17 @@ def expected_samples(config: Config, cell: Cell, integrator: Integrator) -> dict
     """What a sample file must carry."""
     data, sizes = data_specification(config, cell.problem), config.sizes(cell.problem)
     return sample_specification(cell, data, integrator, sizes.measurements, sizes.generated, config.seed)
+
+
+def drawn(config: Config, cell: Cell, integrator: Integrator) -> PosteriorSamples:
+    """A cell's samples, which must have been drawn with this configuration.
+
+    Raises:
+        InputError: if they are missing, damaged or drawn otherwise.
+    """
+    path = sample_path(config, cell, integrator)
+    check_specification(path, samples.specification(path), expected_samples(config, cell, integrator))
+    return samples.read(path)
 
 
 def solved(config: Config, problem: str) -> Path:

@@ -13,17 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import layout
-from bench import samples as sample_files
+from bench import layout, metrics
 from bench.clipped import clipped_posterior
 from bench.config import load
 from bench.goals import Row, goal, line, publish
 from solvers import datasets
+from solvers.datasets import Dataset
 from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import MeasurementOperator
 from solvers.problems import Floats
-from solvers.storage import check_specification, provenance
+from solvers.storage import provenance
+from training.cells import Cell
+from training.trainer import total_steps
 
 PROFILE = "linear"
 STEPS = 20_000
@@ -39,10 +41,26 @@ def summary(x: Floats, truth: Floats, mean_flux: float) -> Row:
     """
     low, high = np.quantile(x, (0.05, 0.95), axis=1)
     return {
-        "error": float(np.abs(x.mean(axis=1) - truth).mean() / mean_flux),
-        "std": float(x.std(axis=1, ddof=1).mean()),
+        "error": float(metrics.segment_errors(x.mean(axis=1), truth, mean_flux).mean()),
+        "std": float(metrics.segment_stds(x).mean()),
         "coverage": float(((low <= truth) & (truth <= high)).mean()),
     }
+
+
+def reference(cell: Cell, dataset: Dataset, measured: Floats) -> Row:
+    """The exact posterior of normalised measurements (M, n) summed up, and whether it can be trusted.
+
+    Raises:
+        InputError: if the data set has no sensor operator.
+    """
+    if dataset.operator is None:
+        raise InputError(f"{cell.problem}: expected a data set with its sensor operator, found none")
+    scale = MeasurementOperator.of(dataset, cell.noise).y_scale
+    prior = FLUX_PROBLEMS[cell.problem].prior
+    exact = clipped_posterior(prior, dataset.operator, scale.restore(measured), cell.noise * scale.span)
+    found = summary(exact.x, dataset.test.x[: len(measured)], float(dataset.test.x.mean()))
+    trust = {"R-hat": float(exact.r_hat.max()), "acceptance": exact.acceptance}
+    return {f"exact {name}": value for name, value in found.items()} | trust
 
 
 def compare(root: str) -> tuple[list[Row], list[Row]]:
@@ -53,30 +71,25 @@ def compare(root: str) -> tuple[list[Row], list[Row]]:
     """
     config = load(PROFILE, [f"root={root}"])
     rows, reached = [], []
+    references: dict[float, Row] = {}
     for cell, by in layout.sampled(config):
         dataset = datasets.read(layout.solved(config, cell.problem))
-        path = layout.sample_path(config, cell, by)
-        check_specification(path, sample_files.specification(path), layout.expected_samples(config, cell, by))
-        found = sample_files.read(path)
+        found = layout.drawn(config, cell, by)
         truth, mean_flux = dataset.test.x[: len(found.x)], float(dataset.test.x.mean())
         # Fluxes are not negative, which a network only knows from its data: a sample below zero means zero.
         ours = summary(np.maximum(found.x, 0.0), truth, mean_flux)
         row: Row = {"noise": cell.noise, "formulation": cell.formulation, "sampler": by.label, **ours}
         where = f"noise {cell.noise:g}, {by.label}"
-        steps = cell.hyperparameters.epochs * (len(dataset.train.x) // cell.hyperparameters.batch_size)
+        steps = total_steps(cell, len(dataset.train.x))
         if cell.noise == 0.0:
             error = ours["error"]
             reached.append(goal(f"{where}: error", error, error < 0.02, "below 0.02 (the paper: 0.059)"))
         else:
-            operator = MeasurementOperator.of(dataset, cell.noise)
-            if dataset.operator is None:
-                raise InputError(f"{cell.problem}: expected a data set with its sensor operator, found none")
-            y, noise_std = operator.y_scale.restore(found.y), cell.noise * operator.y_scale.span
-            exact = clipped_posterior(FLUX_PROBLEMS[cell.problem].prior, dataset.operator, y, noise_std)
-            reference = summary(exact.x, truth, mean_flux)
-            row |= {f"exact {name}": value for name, value in reference.items()}
-            row |= {"R-hat": float(exact.r_hat.max()), "acceptance": exact.acceptance}
-            error, std = (ours[name] / reference[name] for name in ("error", "std"))
+            if cell.noise not in references:  # every sampler has the same measurements
+                references[cell.noise] = reference(cell, dataset, found.y)
+            exact = references[cell.noise]
+            row |= exact
+            error, std = (ours[name] / exact[f"exact {name}"] for name in ("error", "std"))
             coverage = abs(ours["coverage"] - 0.9)
             reached += [
                 goal(f"{where}: error / exact", error, error <= 1.1, "at most 1.1"),

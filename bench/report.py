@@ -5,7 +5,7 @@ import json
 from bench import figures, layout, tables
 from bench import score as scores
 from bench.config import Config
-from bench.tables import Row
+from bench.goals import Row
 from solvers.storage import provenance, write_csv, write_text
 
 

@@ -12,6 +12,7 @@ several rounds.
 """
 
 import argparse
+import copy
 import sys
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from bench.goals import Row, goal, line, publish
 from diffusion.networks import ScoreNetwork
 from diffusion.samplers import (
     Samples,
+    Score,
     euler_maruyama,
     exponential_multistep,
     heun,
@@ -83,9 +85,9 @@ class Problem:
         shape = (ROWS, self.x_size)
         return lambda: torch.randn(shape, generator=generator).to(dtype)
 
-    def score(self, dtype: torch.dtype = torch.float32) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    def score(self, dtype: torch.dtype = torch.float32) -> Score:
         """The network's score, in either precision."""
-        network = self.network.to(dtype)
+        network = copy.deepcopy(self.network).to(dtype)
         y = self.condition.to(dtype).repeat_interleave(self.each, dim=0)
         return lambda x, t, rows: network(x, y[rows], t)
 
@@ -102,9 +104,7 @@ def trained(root: str) -> list[Problem]:
                 continue
             dataset = datasets.read(layout.solved(config, cell.problem))
             path = layout.checkpoint_path(config, cell)
-            checkpoint = checkpoints.load(path, cell.specification(dataset.specification))
-            if not checkpoint.finished:
-                raise InputError(f"{path}: expected a trained network; `fluxbench train --profile {profile}`")
+            checkpoint = checkpoints.load_trained(path, cell.specification(dataset.specification))
             measured = measured_by(cell, dataset, 80)
             condition = torch.as_tensor(checkpoint.normalisation.condition(measured), dtype=torch.float64)
             network = checkpoint.network(torch.device("cpu"))
@@ -114,10 +114,9 @@ def trained(root: str) -> list[Problem]:
     return found
 
 
-def by_scipy(problem: Problem, tolerance: float) -> Samples:
+def by_scipy(problem: Problem, score: Score, tolerance: float) -> Samples:
     """SciPy's RK45 on the whole batch as one vector, as the authors' code does it."""
-    network, score = problem.network, problem.score()
-    process, shape = network.formulation, (ROWS, problem.x_size)
+    process, shape = problem.network.formulation, (ROWS, problem.x_size)
     rows = torch.arange(ROWS)
 
     def slope(t: float, flat: np.ndarray) -> np.ndarray:
@@ -130,28 +129,25 @@ def by_scipy(problem: Problem, tolerance: float) -> Samples:
     return Samples(torch.as_tensor(found.y[:, -1]).reshape(shape), float(found.nfev))
 
 
-def by_runge_kutta(problem: Problem, tolerance: float) -> Samples:
-    """Every sample with steps of its own."""
-    process = problem.network.formulation
-    return runge_kutta45(problem.score(), process, problem.normals(0), problem.t_min, tolerance)
-
-
 def samplers(problem: Problem) -> dict[str, Callable[[], Samples]]:
     """Every sampler by name, all ODE samplers from the same normals."""
     process, t_min, score = problem.network.formulation, problem.t_min, problem.score()
 
-    def exponential(alpha: float, steps: int) -> Samples:
-        return exponential_multistep(score, process, problem.normals(int(alpha)), alpha, steps, t_min)
+    def exponential(alpha: float, seed: int, steps: int) -> Samples:
+        return exponential_multistep(score, process, problem.normals(seed), alpha, steps, t_min)
+
+    def runge_kutta(tolerance: float) -> Samples:
+        return runge_kutta45(score, process, problem.normals(0), t_min, tolerance)
 
     found: dict[str, Callable[[], Samples]] = {
-        f"ODE, exponential, {steps} steps": partial(exponential, 0.0, steps) for steps in (24, 12, 16, 20, 32)
+        f"ODE, exponential, {steps} steps": partial(exponential, 0.0, 0, steps) for steps in (12, 16, 20, 24, 32)
     }
     found["ODE, Heun, 16 steps"] = lambda: heun(score, process, problem.normals(0), 16, t_min)
     for tolerance in TOLERANCES:
-        found[f"ODE, Runge-Kutta, {tolerance:g}"] = partial(by_runge_kutta, problem, tolerance)
-        found[f"ODE, SciPy's RK45, {tolerance:g}"] = partial(by_scipy, problem, tolerance)
+        found[f"ODE, Runge-Kutta, {tolerance:g}"] = partial(runge_kutta, tolerance)
+        found[f"ODE, SciPy's RK45, {tolerance:g}"] = partial(by_scipy, problem, score, tolerance)
     for steps in (64, 32):
-        found[f"SDE, exponential, {steps} steps"] = partial(exponential, 1.0, steps)
+        found[f"SDE, exponential, {steps} steps"] = partial(exponential, 1.0, 1, steps)
     found["SDE, Euler-Maruyama, 500 steps"] = lambda: euler_maruyama(
         score, process, problem.normals(1), 1.0, 500, t_min
     )

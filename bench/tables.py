@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from statistics import fmean, stdev
-from typing import Any
 
 import torch
 
 from bench.config import Config
+from bench.goals import Row
 from bench.published import PRINTED
 from diffusion.formulations import formulation
 from solvers.flux_problems import FLUX_PROBLEMS
@@ -28,12 +28,12 @@ READINGS = {
     "W1": "exact W1 to the exact conditional",
 }
 
-Row = dict[str, Any]
-
 
 def formulation_label(row: Row) -> str:
-    """VE, or VP of an order, and whether one network serves all noise levels."""
-    name = f"VP (k = {row['k']})" if row["k"] else "VE"
+    """VE, VP of an order, or a formulation's own name, and whether one network serves all noise levels."""
+    name = "VE" if row["formulation"] == "ve" else row["formulation"]
+    if row["k"]:
+        name = f"VP (k = {row['k']})"
     return f"{name}, amortised" if row.get("amortised") else name
 
 
@@ -222,16 +222,17 @@ def _training(config: Config, row: Row) -> str:
 def _schedules(config: Config, recipe: str, kind: str) -> str:
     """The forward processes, and the noise that sampling leaves where it stops."""
     how = RECIPES[recipe][kind]
-    left = []
+    left, schedules = [], []
     for name in config.training.formulations_of(recipe):
         process = formulation(name, how.sigma_max)
         t = torch.tensor(process.sampling_end(how.t_min, how.noise_ratio_min), dtype=torch.float64)
         left.append(f"{name}: {process.noise_ratio(t).item():.2g}")
+        exploding = {"ve": "geometric VE", "ve-linear": "linear VE"}.get(name)
+        schedule = f"{exploding} schedule with sigma_max {how.sigma_max:g}" if exploding else "VP with linear beta"
+        if schedule not in schedules:
+            schedules.append(schedule)
     unit = "x's standard deviation" if how.standardised else "x's range" if kind == "flux" else "x"
-    return (
-        f"geometric VE schedule with sigma_max {how.sigma_max:g}, VP with linear beta; sampling stops at noise\n"
-        f"sigma/m in units of {unit} ({', '.join(left)})"
-    )
+    return f"{', '.join(schedules)}; sampling stops at noise\nsigma/m in units of {unit} ({', '.join(left)})"
 
 
 def _integrators(config: Config, rows: list[Row]) -> str:

@@ -1,13 +1,12 @@
 """Checkpoints: one dictionary with everything that is needed to resume or to sample."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from diffusion.formulations import formulation
 from diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork, ScoreNetwork, perceptron
@@ -19,7 +18,7 @@ from training.normalisation import Normalisation
 from training.recipes import Recipe
 
 SCHEMA = "fluxbench.checkpoint"
-VERSION = 3
+VERSION = 4
 
 
 @dataclass
@@ -79,11 +78,7 @@ class Checkpoint:
     def network(self, device: torch.device) -> ScoreNetwork:
         """The network with its trained weights, ready to be evaluated."""
         network = build_network(self.cell, self.x_size, self.y_size).to(device)
-        network.load_state_dict(self.model)
-        average = build_average(self.cell, network)
-        if average is not None and self.average is not None:
-            average.load_state_dict(self.average)
-            network.load_state_dict(average.module.state_dict())
+        network.load_state_dict(self.model if self.average is None else self.average)
         return network.requires_grad_(False).eval()
 
 
@@ -94,19 +89,6 @@ def build_network(cell: Cell, x_size: int, y_size: int) -> ScoreNetwork:
     body = ResidualNetwork if recipe.network == "residual" else perceptron
     scaled = PreconditionedNetwork if recipe.preconditioned else ScoreNetwork
     return scaled(process, body(FEATURES + x_size + y_size, x_size, recipe.hidden_layers, recipe.width))
-
-
-def build_average(cell: Cell, network: ScoreNetwork) -> AveragedModel | None:
-    """The exponential moving average of a network's weights, to be updated after every step, if the recipe has one."""
-    decay = cell.hyperparameters.average
-
-    def average(means: Sequence[Tensor], weights: Sequence[Tensor], updates: Tensor | int) -> None:
-        # A short memory at first: 0.999^300 would leave three quarters of the untrained network in the average.
-        share = 1.0 - min(decay, (1.0 + float(updates)) / (10.0 + float(updates)))
-        for mean, weight in zip(means, weights, strict=True):
-            mean.lerp_(weight, share)
-
-    return AveragedModel(network, multi_avg_fn=average) if decay > 0.0 else None
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -142,3 +124,16 @@ def load(path: Path, expected: Mapping[str, Any] | None = None) -> Checkpoint:
     record |= {"x_scale": MinMax(**record["x_scale"]), "y_scale": MinMax(**record["y_scale"])}
     record["normalisation"] = Normalisation.of_record(record["normalisation"])
     return Checkpoint(**record)
+
+
+def load_trained(path: Path, expected: Mapping[str, Any]) -> Checkpoint:
+    """Read a checkpoint whose training is done, as :func:`load`.
+
+    Raises:
+        InputError: also if training is not done.
+    """
+    checkpoint = load(path, expected)
+    if not checkpoint.finished:
+        found = f"{checkpoint.step} of {checkpoint.steps} steps"
+        raise InputError(f"{path}: expected a trained network, found one after {found}; `fluxbench train`")
+    return checkpoint
