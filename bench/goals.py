@@ -1,12 +1,53 @@
-"""What a measuring command leaves under ``results/<name>``: tables, and goals that were reached or missed."""
+"""Commands that measure: what they leave under ``results/<name>`` are tables, and goals that were reached or missed."""
 
+import argparse
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from solvers.storage import write_csv, write_text
+from solvers.errors import InputError
+from solvers.storage import provenance, write_csv, write_text
 
 Row = dict[str, Any]
+Found = tuple[dict[str, list[Row]], list[Row]]
+"""Tables, rows by title, and goals."""
+
+
+def measuring_command(
+    name: str, description: str | None, title: str, measure: Callable[[Path, int], Found], rounds: int | None = None
+) -> int:
+    """The command line ``python -m bench.<name>``.
+
+    Args:
+        name: of the module, of the folder under ``results`` and of the files in it.
+        description: for ``--help``.
+        title: of the page.
+        measure: called with the root of runs and results and the number of rounds; prints rows as they are found.
+        rounds: by default; None for a command that has none.
+
+    Returns:
+        The exit status: 1 if a goal was missed, 2 for bad input.
+    """
+    parser = argparse.ArgumentParser(
+        f"python -m bench.{name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", type=Path, default=Path(), help="where runs/ and results/ lie (default: here)")
+    if rounds is not None:
+        parser.add_argument("--rounds", type=int, default=rounds, help=f"rounds of everything (default: {rounds})")
+    options = parser.parse_args()
+    made: dict[str, Any] = {"provenance": provenance()}
+    if rounds is not None:
+        rounds = made["rounds"] = options.rounds
+        if rounds < 1:
+            parser.error(f"--rounds: expected at least 1, found {rounds}")
+    try:
+        tables, reached = measure(options.root, rounds or 1)
+    except InputError as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return 2
+    return publish(options.root / "results" / name, title, f"python -m bench.{name}", tables, reached, made)
 
 
 def goal(what: str, value: float, reached: bool, bar: str) -> Row:

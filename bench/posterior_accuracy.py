@@ -7,7 +7,6 @@ The exact posterior is sampled by :mod:`bench.clipped`. Beside each noise level 
 trusted: the largest split R-hat, and the coverage of its own 90 % intervals, which is 0.9 for an exact posterior.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -16,14 +15,13 @@ import numpy as np
 from bench import layout, metrics
 from bench.clipped import clipped_posterior
 from bench.config import load
-from bench.goals import Row, goal, line, publish
+from bench.goals import Found, Row, goal, line, measuring_command
 from solvers import datasets
 from solvers.datasets import Dataset
 from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import MeasurementOperator
 from solvers.problems import Floats
-from solvers.storage import provenance
 from training.cells import Cell
 from training.trainer import total_steps
 
@@ -63,8 +61,8 @@ def reference(cell: Cell, dataset: Dataset, measured: Floats) -> Row:
     return {f"exact {name}": value for name, value in found.items()} | trust
 
 
-def compare(root: str) -> tuple[list[Row], list[Row]]:
-    """Rows of the table, and goals.
+def compare(root: Path, _rounds: int) -> Found:
+    """The table and its goals.
 
     Raises:
         InputError: if the run is not there or made otherwise.
@@ -100,25 +98,13 @@ def compare(root: str) -> tuple[list[Row], list[Row]]:
         print(line(rows[-1]), flush=True)
     steps = max(row["steps"] for row in rows)
     reached.append(goal("training steps", steps, steps <= STEPS, f"at most {STEPS:,}"))
-    return rows, reached
+    return {"Linear flux problem, recipe `tuned`": rows}, reached
 
 
 def main() -> int:
-    """Command line; the exit status is 1 if a goal is missed, 2 for bad input."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", default=".", help="where runs/ and results/ lie (default: here)")
-    options = parser.parse_args()
-    made = provenance()
-    try:
-        rows, reached = compare(options.root)
-    except InputError as error:
-        print(f"posterior_accuracy: error: {error}", file=sys.stderr)
-        return 2
+    """Command line."""
     title = "Posteriors of the linear flux problem against the exact ones (clipped prior)"
-    tables = {"Linear flux problem, recipe `tuned`": rows}
-    folder = Path(options.root) / "results" / "posterior_accuracy"
-    command = "python -m bench.posterior_accuracy"
-    return publish(folder, title, command, tables, reached, {"provenance": made})
+    return measuring_command("posterior_accuracy", __doc__, title, compare)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Writes ``results/processes``: the coefficients of each forward process at five t
 relations that make it one, and the figure of sigma against m and against t for several orders k.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -16,9 +15,8 @@ from matplotlib import pyplot as plt
 from torch import Tensor
 
 from bench.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, save
-from bench.goals import Row, goal, publish
+from bench.goals import Found, Row, goal, measuring_command
 from diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
-from solvers.storage import provenance
 
 ORDERS = (0.5, 1.0, 2.0, 4.0, 8.0)
 PROCESSES: tuple[Formulation, ...] = (
@@ -77,19 +75,18 @@ def figure1(folder: Path) -> Path:
     return save(folder / "figure1.png", figure)
 
 
-def main() -> int:
-    """Command line; the exit status is 1 if a relation does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, default=Path(), help="where results/ lies (default: here)")
-    options = parser.parse_args()
-    folder = options.root / "results" / "processes"
+def compare(root: Path, _rounds: int) -> Found:
+    """The table, the figure and the goal."""
     rows = table1()
     worst = max(max(row["defect of m"], row["defect of sigma^2"]) for row in rows)
     reached = [goal("largest defect of the two relations", worst, worst <= ALLOWED, f"at most {ALLOWED:g}")]
-    figure1(folder)
-    tables = {"Table 1, evaluated (T = 1; schedules: docs/diffusion.md)": rows}
-    made = {"provenance": provenance()}
-    return publish(folder, "Forward processes (Table 1, Figure 1)", "python -m bench.processes", tables, reached, made)
+    figure1(root / "results" / "processes")
+    return {"Table 1, evaluated (T = 1; schedules: docs/diffusion.md)": rows}, reached
+
+
+def main() -> int:
+    """Command line."""
+    return measuring_command("processes", __doc__, "Forward processes (Table 1, Figure 1)", compare)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def write_report(config: Config) -> str:
         InputError: if a score or a sample file is missing or made otherwise.
     """
     made = provenance()
-    table2, flux = _rows(config)
+    table2, flux = rows(config)
     parts = []
     if table2:
         parts.append(tables.table2_markdown(config, table2))
@@ -44,22 +44,26 @@ def write_tables(config: Config) -> None:
     Raises:
         InputError: if a score file is missing or made otherwise.
     """
-    table2, flux = _rows(config)
+    table2, flux = rows(config)
     if table2:
         write_csv(config.results / "table2.csv", table2, tables.TABLE2_COLUMNS)
     if flux:
         write_csv(config.results / "flux.csv", flux, tables.FLUX_COLUMNS)
 
 
-def _rows(config: Config) -> tuple[list[Row], list[Row]]:
-    """The rows of Table 2 and of the flux problems."""
-    rows: list[Row] = []
+def rows(config: Config) -> tuple[list[Row], list[Row]]:
+    """The scores of a run as rows of ``table2.csv`` and of ``flux.csv``.
+
+    Raises:
+        InputError: if a score file is missing or made otherwise.
+    """
+    scored: list[Row] = []
     for cell, integrator in layout.sampled(config):
         expected = layout.expected_samples(config, cell, integrator)
-        rows += scores.read_scores(layout.score_path(config, cell, integrator), expected)
+        scored += scores.read_scores(layout.score_path(config, cell, integrator), expected)
     floors: list[Row] = []
     for problem in config.densities.problems:
         data = layout.data_specification(config, problem)
         expected = scores.floor_specification(data, config.densities.generated)
         floors += scores.read_rows(layout.floor_path(config, problem), expected)
-    return scores.table2_rows(rows, floors), [row for row in rows if "segment" in row]
+    return scores.table2_rows(scored, floors), [row for row in scored if "segment" in row]

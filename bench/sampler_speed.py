@@ -11,7 +11,6 @@ the converged ODE from other normals, which an SDE may exceed by a tenth. One pr
 several rounds.
 """
 
-import argparse
 import copy
 import sys
 import time
@@ -29,7 +28,7 @@ from torch import Tensor
 from bench import layout
 from bench.config import load
 from bench.draw import measured_by
-from bench.goals import Row, goal, line, publish
+from bench.goals import Found, Row, goal, line, measuring_command
 from diffusion.networks import ScoreNetwork
 from diffusion.samplers import (
     Samples,
@@ -41,8 +40,6 @@ from diffusion.samplers import (
     runge_kutta45,
 )
 from solvers import datasets
-from solvers.errors import InputError
-from solvers.storage import provenance
 from training import checkpoints
 
 PROFILES = ("table2", "linear")
@@ -92,7 +89,7 @@ class Problem:
         return lambda x, t, rows: network(x, y[rows], t)
 
 
-def trained(root: str) -> list[Problem]:
+def trained(root: Path) -> list[Problem]:
     """The networks of the two runs: each joint density, and the linear flux problem at 1 % noise."""
     found = []
     for profile in PROFILES:
@@ -217,28 +214,21 @@ def goals_of(problem: str, rows: list[Row]) -> list[Row]:
     ]
 
 
-def main() -> int:
-    """Command line; the exit status is 1 if a goal is missed, 2 for bad input."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each sampler (default: 3)")
-    parser.add_argument("--root", default=".", help="where runs/ and results/ lie (default: here)")
-    options = parser.parse_args()
-    if options.rounds < 1:
-        parser.error(f"--rounds: expected at least 1, found {options.rounds}")
-    made = provenance()
+def compare(root: Path, rounds: int) -> Found:
+    """A table a problem, and the goals of each.
+
+    Raises:
+        InputError: if a run is not there or made otherwise.
+    """
     torch.set_num_threads(1)
-    tables: dict[str, list[Row]] = {}
-    try:
-        for problem in trained(options.root):
-            tables[problem.name] = measure(problem, options.rounds)
-    except InputError as error:
-        print(f"sampler_speed: error: {error}", file=sys.stderr)
-        return 2
-    reached = [row for name, rows in tables.items() for row in goals_of(name, rows)]
+    tables = {problem.name: measure(problem, rounds) for problem in trained(root)}
+    return tables, [row for name, rows in tables.items() for row in goals_of(name, rows)]
+
+
+def main() -> int:
+    """Command line."""
     title = f"Samplers on trained networks ({FORMULATION}, recipe `tuned`, {ROWS:,} samples)"
-    record = {"provenance": made, "rounds": options.rounds}
-    folder = Path(options.root) / "results" / "sampler_speed"
-    return publish(folder, title, "python -m bench.sampler_speed", tables, reached, record)
+    return measuring_command("sampler_speed", __doc__, title, compare, rounds=3)
 
 
 if __name__ == "__main__":

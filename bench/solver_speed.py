@@ -6,7 +6,6 @@ Four tables under ``results/solver_speed``: samples a second on one core, batche
 all data sets of the paper from nothing under MPI; one rank against two; and time against the number of samples.
 """
 
-import argparse
 import re
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-from bench.goals import Row, goal, line, publish
+from bench.goals import Found, Row, goal, line, measuring_command
 from bench.stages import launcher
 from bench.verify import FINEST
 from solvers import assembly
@@ -26,7 +25,6 @@ from solvers.flux_problems.linear import LINEAR
 from solvers.flux_problems.nonlinear import NONLINEAR
 from solvers.nonlinear import linearise, newton
 from solvers.stock import StockScript
-from solvers.storage import provenance
 
 SIZES = {"linear": (9_000, 1_000), "multi-operator": (36_000, 1_000), "nonlinear": (36_000, 4_000)}
 """Training and test samples; the paper's, but for the 1,000 test samples of the multi-operator problem (choice)."""
@@ -98,16 +96,8 @@ def generated(problem: str, train: int, test: int, ranks: int) -> Row:
         }
 
 
-def main() -> int:
-    """Command line; the exit status is 1 if a goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=8, help="rounds of stock and batched solver (default: 8)")
-    parser.add_argument("--root", type=Path, default=Path(), help="where results/ lies (default: here)")
-    options = parser.parse_args()
-    if options.rounds < 1:
-        parser.error(f"--rounds: expected at least 1, found {options.rounds}")
-
-    made = provenance()
+def compare(_root: Path, rounds: int) -> Found:
+    """The tables and the goals."""
     tables: dict[str, list[Row]] = {}
 
     def add(title: str, row: Row) -> None:
@@ -115,7 +105,7 @@ def main() -> int:
         print(f"{title}: {line(row)}", flush=True)
 
     title = "Nonlinear problem on one core, in turns"
-    for row in side_by_side(options.rounds):
+    for row in side_by_side(rounds):
         add(title, row)
     ratio = tables[title][1]["times stock"]
     everything = "All data sets of the paper, from nothing"
@@ -137,9 +127,12 @@ def main() -> int:
         goal("all data sets on two ranks, s", seconds, seconds < SECONDS, f"below {SECONDS}"),
         goal("peak memory, MB a rank", peak, peak < MEGABYTES, f"below {MEGABYTES:,}"),
     ]
-    folder = options.root / "results" / "solver_speed"
-    record = {"provenance": made, "rounds": options.rounds}
-    return publish(folder, "Speed of the forward solvers", "python -m bench.solver_speed", tables, reached, record)
+    return tables, reached
+
+
+def main() -> int:
+    """Command line."""
+    return measuring_command("solver_speed", __doc__, "Speed of the forward solvers", compare, rounds=8)
 
 
 if __name__ == "__main__":

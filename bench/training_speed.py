@@ -7,7 +7,6 @@ batches, moving average, statistics and checkpoints, beside those of the bare lo
 several rounds.
 """
 
-import argparse
 import sys
 import tempfile
 import time
@@ -19,11 +18,10 @@ from statistics import median
 import numpy as np
 import torch
 
-from bench.goals import goal, line, publish
+from bench.goals import Found, goal, line, measuring_command
 from diffusion.losses import denoising_score_matching
 from solvers import datasets
 from solvers.datasets import Dataset, Split
-from solvers.storage import provenance
 from training import checkpoints
 from training.cells import Cell
 from training.recipes import RECIPES
@@ -69,15 +67,8 @@ def loop(cell: Cell, data_path: Path, path: Path) -> float:
     return saved.seconds / saved.steps
 
 
-def main() -> int:
-    """Command line; the exit status is 1 if a goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of both loops (default: 5)")
-    parser.add_argument("--root", type=Path, default=Path(), help="where results/ lies (default: here)")
-    options = parser.parse_args()
-    if options.rounds < 1:
-        parser.error(f"--rounds: expected at least 1, found {options.rounds}")
-    made = provenance()
+def compare(_root: Path, rounds: int) -> Found:
+    """The table and its goals."""
     torch.set_num_threads(1)
     rows, reached = [], []
     with tempfile.TemporaryDirectory() as directory:
@@ -88,7 +79,7 @@ def main() -> int:
             paths = Path(directory) / f"{kind}.h5", Path(directory) / f"{kind}.pt"
             data(kind, paths[0])
             bare(cell, x_size, y_size)  # warm
-            pairs = [(bare(cell, x_size, y_size), loop(cell, *paths)) for _ in range(options.rounds)]
+            pairs = [(bare(cell, x_size, y_size), loop(cell, *paths)) for _ in range(rounds)]
             ratio = median(whole / alone for alone, whole in pairs)
             alone, whole = (median(times) for times in zip(*pairs, strict=True))
             rows.append(
@@ -98,10 +89,12 @@ def main() -> int:
             print(line(rows[-1]), flush=True)
             what = f"recipe `{name}`, {kind}: training loop beyond the bare one"
             reached.append(goal(what, ratio - 1.0, ratio - 1.0 <= ALLOWED, f"at most {ALLOWED}"))
-    folder = options.root / "results" / "training_speed"
-    record = {"provenance": made, "rounds": options.rounds}
-    title, tables = "Speed of the training loop", {"One thread": rows}
-    return publish(folder, title, "python -m bench.training_speed", tables, reached, record)
+    return {"One thread": rows}, reached
+
+
+def main() -> int:
+    """Command line."""
+    return measuring_command("training_speed", __doc__, "Speed of the training loop", compare, rounds=5)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """The measuring commands measure what they say, on answers that are known."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from bench import posterior_accuracy, processes, sampler_speed
+from bench import density_accuracy, posterior_accuracy, processes, sampler_speed
 from bench.goals import goal, publish
 from diffusion.formulations import VariancePreserving
 from diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork
@@ -61,6 +62,26 @@ def test_a_posterior_is_summed_up_by_error_spread_and_coverage() -> None:
     assert found["coverage"] == pytest.approx(0.9, abs=0.025)
 
 
+def test_table_2_is_compared_entry_by_entry() -> None:
+    common = {"recipe": "tuned", "dataset": "tanh", "sampler": "ODE", "floor": 0.02, "generated": 9, "evaluations": 24}
+    ve = common | {"formulation": "ve", "k": "", "paper": 0.05}
+    vp = common | {"formulation": "vp", "k": "2", "paper": 0.04}
+    scores = [row | {"metric": "S1", "score": s} for row, s in ((ve, 0.02), (ve, 0.03), (vp, 0.04))]
+    scores += [row | {"metric": "S1-pairs", "score": 0.03} for row in (ve, vp)]
+    scores += [
+        ve | {"metric": "S1", "score": 9.0, "recipe": "paper"},
+        ve | {"metric": "W1", "score": 9.0, "paper": None},
+    ]
+    table = density_accuracy.entries(scores)
+    assert [(row["metric"], row["formulation"]) for row in table] == list(product(("S1", "S1-pairs"), ("ve", "vp-k2")))
+    assert table[0]["score / floor"] == pytest.approx(1.25)
+    assert table[0]["std over seeds"] == pytest.approx(0.005 * 2**0.5)
+    below, pairs, ratio = density_accuracy.goals_of(table)
+    assert (below["value"], below["reached"]) == (1, "no")  # 0.04 is the paper's
+    assert (pairs["value"], pairs["reached"]) == (2, "yes")
+    assert (ratio["value"], ratio["reached"]) == (pytest.approx(0.065 / 0.04), "no")
+
+
 def test_processes_writes_the_table_and_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["processes", "--root", str(tmp_path)])
     assert processes.main() == 0
@@ -82,7 +103,8 @@ def test_a_missed_goal_is_a_failure(tmp_path: Path) -> None:
 def test_networks_that_are_not_there_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for command in (sampler_speed, posterior_accuracy):
+    missing = {sampler_speed: ".h5: not found", posterior_accuracy: ".h5: not found", density_accuracy: "a score file"}
+    for command, text in missing.items():
         monkeypatch.setattr("sys.argv", ["command", "--root", str(tmp_path)])
         assert command.main() == 2
-        assert ".h5: not found" in capsys.readouterr().err
+        assert text in capsys.readouterr().err

@@ -1,0 +1,76 @@
+"""How close recipe `tuned` comes to exact samples of the joint densities, and how it compares with the printed Table 2:
+
+    .venv/bin/fluxbench run --profile table2
+    .venv/bin/python -m bench.density_accuracy
+
+One row for each entry of the paper's table (VE and VP of order 2, ODE and SDE, three densities): mean and standard
+deviation over training seeds, beside the floor of exact samples and the number that the paper printed.
+"""
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+from statistics import fmean, stdev
+
+from bench import report
+from bench.config import load
+from bench.goals import Found, Row, goal, measuring_command
+from bench.published import PRINTED
+from bench.score import formulation_name
+
+PROFILE = "table2"
+RECIPE = "tuned"
+ALLOWED = 1.3
+"""Mean S1 in units of the floor's."""
+
+
+def entries(scores: list[Row]) -> list[Row]:
+    """One row for each entry that the paper printed, from the rows of ``table2.csv``."""
+    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in scores:
+        if row["recipe"] == RECIPE and row["paper"] is not None:
+            groups[row["metric"], row["dataset"], formulation_name(row), row["sampler"]].append(row)
+    found: list[Row] = []
+    for (metric, dataset, formulation, sampler), rows in groups.items():
+        score, floor = fmean(row["score"] for row in rows), rows[0]["floor"]
+        entry = {"metric": metric, "data set": dataset, "formulation": formulation, "sampler": sampler, "score": score}
+        if len(rows) > 1:
+            entry["std over seeds"] = stdev(row["score"] for row in rows)
+        entry |= {"floor": floor, "score / floor": score / floor, "paper": rows[0]["paper"]}
+        found.append(
+            entry | {"seeds": len(rows), "generated": rows[0]["generated"], "evaluations": rows[0]["evaluations"]}
+        )
+    return found
+
+
+def goals_of(table: list[Row]) -> list[Row]:
+    """Every entry below the printed one; the mean S1 near the floor's."""
+    found = []
+    for metric in PRINTED:
+        those = [row for row in table if row["metric"] == metric]
+        below = sum(row["score"] < row["paper"] for row in those)
+        found.append(goal(f"{metric}: entries below the paper's", below, below == len(those), f"all {len(those)}"))
+    those = [row for row in table if row["metric"] == "S1"]
+    ratio = fmean(row["score"] for row in those) / fmean(row["floor"] for row in those)
+    found.append(goal("S1: mean / mean floor", ratio, ratio <= ALLOWED, f"at most {ALLOWED}"))
+    return found
+
+
+def compare(root: Path, _rounds: int) -> Found:
+    """The table and its goals.
+
+    Raises:
+        InputError: if the run is not there or made otherwise.
+    """
+    table = entries(report.rows(load(PROFILE, [f"root={root}"]))[0])
+    return {"Entries of Table 2": table}, goals_of(table)
+
+
+def main() -> int:
+    """Command line."""
+    title = f"Joint densities: recipe `{RECIPE}` beside exact samples and the paper's Table 2"
+    return measuring_command("density_accuracy", __doc__, title, compare)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
