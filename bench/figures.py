@@ -9,7 +9,7 @@ import numpy as np
 from bench import layout
 from bench.config import Config
 from bench.goals import Row
-from bench.references import linear_gaussian
+from bench.references.gaussian import linear_gaussian
 from bench.samples import Integrator
 from bench.score import EXACT_DRAWS, band
 from bench.tables import formulation_label, sampler_label

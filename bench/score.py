@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bench import metrics
 from bench import samples as sample_files
 from bench.published import PRINTED, TABLE2
-from bench.references import linear_gaussian
+from bench.references.gaussian import linear_gaussian
 from bench.samples import PosteriorSamples, sampler_kind
 from solvers import datasets
 from solvers.datasets import Dataset
