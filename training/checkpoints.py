@@ -18,7 +18,7 @@ from training.normalisation import Normalisation
 from training.recipes import Recipe
 
 SCHEMA = "fluxbench.checkpoint"
-VERSION = 4
+VERSION = 5
 
 
 @dataclass

@@ -1,13 +1,14 @@
 """What a network sees of x and y: numbers of mean 0 and variance 1, by statistics of the training split.
 
-x is standardised by component. y is whitened: with the mean and the covariance C = U diag(v) U^T of the clean readings,
-noise of standard deviation s and the sensors S that are on,
+x is standardised by component. y is whitened, as far as can be: its features are the best linear estimate of the clean
+readings' standardised principal components, which are all that a measurement can say of x by way of the readings. With
+the mean and the covariance C = U diag(v) U^T of the clean readings, noise of standard deviation s and sensors S on,
 
-    f = diag(v + s^2)^(1/2) U_S^T (C_SS + s^2 I)^-1 (y_S - mean_S).
+    f = diag(v)^(1/2) U_S^T (C_SS + s^2 I)^-1 (y_S - mean_S).
 
-With all sensors on this is diag(v + s^2)^(-1/2) U^T (y - mean), of unit covariance; f then says the same of the leading
-directions of y whichever sensors are on, less of it where fewer are. Whitening brings out the directions in which
-sensors hardly differ, and which carry most of what is known about the finer structure of x.
+With all sensors on this is diag(v)^(1/2) diag(v + s^2)^(-1) U^T (y - mean), of unit covariance where there is no noise;
+directions below the noise vanish. Whitening brings out the directions in which sensors hardly differ, and which carry
+most of what is known about the finer structure of x; how x depends on f hardly depends on the noise and the mask.
 """
 
 from dataclasses import asdict, dataclass
@@ -97,11 +98,12 @@ class Normalisation:
 
 
 def _whitened(measured: Measured, mean: Floats, axes: Floats, variances: Floats) -> Floats:
-    noise = measured.noise[:, None] ** 2 + FLOOR * variances.max()
-    scale = np.sqrt(variances + noise)
+    smallest = FLOOR * variances.max()
+    noise = measured.noise[:, None] ** 2 + smallest
     centred = measured.y - mean
+    scale = np.sqrt(variances + smallest)
     if measured.mask is None:
-        return centred @ axes / scale
+        return centred @ axes * scale / (variances + noise)
     covariance = (axes * variances) @ axes.T
     found = np.empty_like(centred)
     diagonal = np.arange(len(variances))
