@@ -144,6 +144,15 @@ class FluxProblems(Section):
         return Sizes(train, test, self.measurements, self.generated)
 
 
+class References(Section):
+    """Reference posteriors of the flux problems, at every noise level above 0 (ours)."""
+
+    measurements: Count = 100
+    """The first of the test split."""
+    samples: AtLeastTwo = 1_000
+    """Stored for each of them."""
+
+
 class RecipeGrid(Section):
     """What one recipe is trained on; None is the default of all of them."""
 
@@ -223,6 +232,7 @@ class Config(Section):
     root: str = "."
     densities: Densities = Densities()
     flux: FluxProblems = FluxProblems()
+    references: References = References()
     training: Training = Training()
     sampling: Sampling = Sampling()
 
@@ -230,6 +240,17 @@ class Config(Section):
     def _something_to_do(self) -> Self:
         if not self.problems:
             raise ValueError("expected at least one problem in densities.problems or flux.problems")
+        return self
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> Self:
+        for problem in self.flux.problems:
+            there = self.sizes(problem).test_samples
+            if self.references.measurements > there:
+                found = self.references.measurements
+                raise ValueError(
+                    f"expected references.measurements of at most test_samples = {there} for {problem}, found {found}"
+                )
         return self
 
     @property

@@ -3,8 +3,8 @@
     .venv/bin/fluxbench run --profile linear
     .venv/bin/python -m bench.posterior_accuracy
 
-The exact posterior is sampled by :mod:`bench.clipped`. Beside each noise level stands whether that reference can be
-trusted: the largest split R-hat, and the coverage of its own 90 % intervals, which is 0.9 for an exact posterior.
+The exact posteriors are the run's references (:mod:`bench.references`). Beside each noise level stands whether they can
+be trusted: the largest split R-hat, the fewest effective samples, and the coverage of their own 90 % intervals.
 """
 
 import sys
@@ -12,15 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import layout, metrics
-from bench.clipped import clipped_posterior
-from bench.config import load
+from bench import layout
+from bench.config import Config, load
 from bench.goals import Found, Row, goal, line, measuring_command
+from bench.metrics import marginal
 from solvers import datasets
-from solvers.datasets import Dataset
-from solvers.errors import InputError
-from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.measurements import MeasurementOperator
 from solvers.problems import Floats
 from training.cells import Cell
 from training.trainer import total_steps
@@ -39,25 +35,21 @@ def summary(x: Floats, truth: Floats, mean_flux: float) -> Row:
     """
     low, high = np.quantile(x, (0.05, 0.95), axis=1)
     return {
-        "error": float(metrics.segment_errors(x.mean(axis=1), truth, mean_flux).mean()),
-        "std": float(metrics.segment_stds(x).mean()),
+        "error": float(marginal.segment_errors(x.mean(axis=1), truth, mean_flux).mean()),
+        "std": float(marginal.segment_stds(x).mean()),
         "coverage": float(((low <= truth) & (truth <= high)).mean()),
     }
 
 
-def reference(cell: Cell, dataset: Dataset, measured: Floats) -> Row:
-    """The exact posterior of normalised measurements (M, n) summed up, and whether it can be trusted.
+def reference(config: Config, cell: Cell, truth: Floats, mean_flux: float) -> Row:
+    """The reference posterior of a cell's measurements summed up, and whether it can be trusted.
 
     Raises:
-        InputError: if the data set has no sensor operator.
+        InputError: if it is missing or made otherwise.
     """
-    if dataset.operator is None:
-        raise InputError(f"{cell.problem}: expected a data set with its sensor operator, found none")
-    scale = MeasurementOperator.of(dataset, cell.noise).y_scale
-    prior = FLUX_PROBLEMS[cell.problem].prior
-    exact = clipped_posterior(prior, dataset.operator, scale.restore(measured), cell.noise * scale.span)
-    found = summary(exact.x, dataset.test.x[: len(measured)], float(dataset.test.x.mean()))
-    trust = {"R-hat": float(exact.r_hat.max()), "acceptance": exact.acceptance}
+    exact = layout.exact(config, cell.problem, cell.noise)
+    found = summary(exact.x[: len(truth)], truth, mean_flux)
+    trust = {"R-hat": float(exact.r_hat.max()), "effective": float(exact.effective.min())}
     return {f"exact {name}": value for name, value in found.items()} | trust
 
 
@@ -84,7 +76,7 @@ def compare(root: Path, _rounds: int) -> Found:
             reached.append(goal(f"{where}: error", error, error < 0.02, "below 0.02 (the paper: 0.059)"))
         else:
             if cell.noise not in references:  # every sampler has the same measurements
-                references[cell.noise] = reference(cell, dataset, found.y)
+                references[cell.noise] = reference(config, cell, truth, mean_flux)
             exact = references[cell.noise]
             row |= exact
             error, std = (ours[name] / exact[f"exact {name}"] for name in ("error", "std"))

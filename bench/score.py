@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import metrics
 from bench import samples as sample_files
+from bench.metrics import marginal, transport
 from bench.published import PRINTED, TABLE2
 from bench.references.gaussian import linear_gaussian
 from bench.samples import PosteriorSamples, sampler_kind
@@ -158,10 +158,10 @@ def _distances(dataset: Dataset, samples: list[Floats]) -> dict[str, list[float]
         for y, generated in zip(density.y_values, samples, strict=True):
             reference, offsets = band(test_x, test_y, y)
             exact = density.sample_conditional(y, EXACT_DRAWS, dataset.specification["seed"], f"exact-{i}")
-            each["S1"].append(metrics.sinkhorn_1d(generated, reference, power=1))
-            each["S1-pairs"].append(metrics.sinkhorn_pairs(generated, reference, offsets))
-            each["S2"].append(metrics.sinkhorn_1d(generated, reference, power=2))
-            each["W1"].append(metrics.wasserstein_1d(generated, exact))
+            each["S1"].append(transport.sinkhorn_1d(generated, reference, power=1))
+            each["S1-pairs"].append(transport.sinkhorn_pairs(generated, reference, offsets))
+            each["S2"].append(transport.sinkhorn_1d(generated, reference, power=2))
+            each["W1"].append(transport.wasserstein_1d(generated, exact))
         for name, values in each.items():
             found[name].append(float(np.mean(values)))
     return found
@@ -204,7 +204,7 @@ def _flux_rows(cell: Cell, dataset: Dataset, samples: PosteriorSamples) -> Rows:
     truth = dataset.test.x[:count]
     mean_flux = float(dataset.test.x.mean())
     prior_mean, prior_std = problem.prior.clipped_moments
-    prior_error = metrics.segment_errors(np.full_like(truth, prior_mean), truth, mean_flux)
+    prior_error = marginal.segment_errors(np.full_like(truth, prior_mean), truth, mean_flux)
     exact_error = exact_std = None
     if problem.is_linear:
         if dataset.operator is None:
@@ -212,11 +212,11 @@ def _flux_rows(cell: Cell, dataset: Dataset, samples: PosteriorSamples) -> Rows:
         operator = MeasurementOperator.of(dataset, cell.noise)
         y = operator.y_scale.restore(samples.y)
         exact = linear_gaussian(problem.prior, dataset.operator, y, cell.noise * operator.y_scale.span, samples.mask)
-        exact_error = metrics.segment_errors(exact.mean, truth, mean_flux)
+        exact_error = marginal.segment_errors(exact.mean, truth, mean_flux)
         exact_std = exact.std.mean(axis=0)
     columns = {
-        "error": (metrics.segment_errors(samples.x.mean(axis=1), truth, mean_flux), prior_error, exact_error),
-        "std": (metrics.segment_stds(samples.x), np.full(truth.shape[1], prior_std), exact_std),
+        "error": (marginal.segment_errors(samples.x.mean(axis=1), truth, mean_flux), prior_error, exact_error),
+        "std": (marginal.segment_stds(samples.x), np.full(truth.shape[1], prior_std), exact_std),
     }
     segments = problem.geometry.segments
     return [

@@ -1,4 +1,4 @@
-"""The stages of a run, each from files to files: solve, train, sample, score, report.
+"""The stages of a run, each from files to files: solve, reference, train, sample, score, report.
 
 A stage takes what the one before it wrote under ``runs/<name>``, does what is not yet done, and can be killed and
 repeated at any time. Libraries load in the stage that needs them, so that a solver node runs without torch and a GPU
@@ -57,6 +57,32 @@ def launcher(ranks: int) -> list[str]:
     if mpiexec is None:
         raise InputError(f"ranks = {ranks}: expected an mpiexec beside {sys.executable} or on the PATH, found none")
     return [mpiexec, "-n", str(ranks), sys.executable, "-m", "mpi4py"]
+
+
+def reference(config: Config) -> None:
+    """Sample the reference posteriors of every flux problem and noise level.
+
+    Raises:
+        InputError: if a data set is missing, or a reference is another configuration's.
+    """
+    from bench.references import make, store
+
+    tasks: list[workers.Labelled] = []
+    todo = []
+    for problem, noise in layout.referenced(config):
+        data, path = layout.solved(config, problem), layout.reference_path(config, problem, noise)
+        expected = layout.expected_reference(config, problem, noise)
+        if path.exists():
+            store.read(path, expected)  # it is whole
+            continue
+        todo.append((path, expected))
+        for start in make.blocks(expected["measurements"]):
+            task = partial(make.make_block, data, expected, start, path)
+            tasks.append((f"{path.stem} from {start}", make.block_size(expected, start), task))
+    if tasks:
+        workers.run(tasks, config.worker_count, "reference", "measurement", say)
+    for path, expected in todo:
+        make.join(path, expected)
 
 
 def train(config: Config) -> None:
@@ -157,5 +183,5 @@ def report(config: Config) -> None:
     say(f"Tables and figures: {config.results}")
 
 
-ALL = {"solve": solve, "train": train, "sample": sample, "score": score, "report": report}
+ALL = {"solve": solve, "reference": reference, "train": train, "sample": sample, "score": score, "report": report}
 """The stages in their order."""

@@ -31,8 +31,8 @@ def uniformity(shares: Floats) -> float:
 def tarp(samples: Floats, truth: Floats, seed: int = 0) -> Floats:
     """Shares of samples (M, S, d) that are closer to a random point than the truth (M, d) is, shape (M,).
 
-    Lemos et al. (2023), Tests of accuracy with random points: the points are the truths of other measurements, distances
-    in units of each component's standard deviation over these. Uniform for exact posteriors.
+    Lemos et al. (2023), Tests of accuracy with random points: the points are the truths of other measurements,
+    distances in units of each component's standard deviation over these. Uniform for exact posteriors.
     """
     random = np.random.default_rng(seed)
     count, size = samples.shape[:2]

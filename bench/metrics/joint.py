@@ -30,7 +30,7 @@ def whiten(samples: Floats, reference: Floats) -> tuple[Floats, Floats]:
 
 
 def energy_distance(samples: Floats, reference: Floats) -> float:
-    """2 E|X - Y| - E|X - X'| - E|Y - Y'| (Szekely and Rizzo 2013) of whitened samples (M, S, d) and reference (M, R, d).
+    """2 E|X - Y| - E|X - X'| - E|Y - Y'| (Szekely and Rizzo 2013), whitened; shapes (M, S, d), (M, R, d).
 
     Without bias: 0 on average for exact samples. The mean over measurements.
     """

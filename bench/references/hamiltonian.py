@@ -14,12 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.references.posterior import FluxPosterior
+from bench.references.store import LONGEST, STEP
 from solvers import streams
 from solvers.problems import Floats
 
-STEP = 0.25
-LONGEST = 40
-"""Leapfrog steps of a trajectory, at most."""
 FARTHEST = 12.0
 """Standard deviations of the prior: a trajectory that ends farther away has lost its way, and is not worth a solve."""
 

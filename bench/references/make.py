@@ -1,0 +1,147 @@
+"""Make reference posteriors, block by block: a piece of work for one process each.
+
+Random numbers belong to a block's first measurement, so that whoever makes it writes the same. Measurements
+whose chains fall short of what is asked of every component are sampled again by longer ones.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from arviz_stats.base.array import array_stats
+
+from bench.references import hamiltonian
+from bench.references.posterior import FluxPosterior
+from bench.references.store import (
+    ATTEMPTS,
+    BLOCK,
+    CHAINS,
+    EFFECTIVE,
+    LONGER,
+    R_HAT,
+    SCHEMA,
+    STATES,
+    VERSION,
+    read_arrays,
+)
+from solvers import datasets
+from solvers.errors import InputError
+from solvers.flux_problems import FLUX_PROBLEMS
+from solvers.measurements import MeasurementOperator
+from solvers.simulators import simulator
+from solvers.storage import check_specification
+
+
+def make_block(
+    data_path: Path,
+    expected: dict[str, Any],
+    start: int,
+    path: Path,
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Sample the posteriors of the measurements from ``start`` on, a block of them, unless that is done.
+
+    Args:
+        data_path: the data set.
+        expected: from :func:`specification`.
+        start: index of the first measurement.
+        path: of the reference, beside which the block is written.
+        progress: called with the number of measurements done since the last call.
+
+    Raises:
+        InputError: if the data set is missing or damaged.
+    """
+    stop = start + block_size(expected, start)
+    block = block_path(path, start)
+    if not _is_whole(block, expected):
+        data = datasets.read(data_path)
+        problem = FLUX_PROBLEMS[data.specification["problem"]]
+        operator = MeasurementOperator.of(data, expected["noise"])
+        measured = operator.measure(datasets.Split(data.test.x[:stop], data.test.y[:stop]), "test")
+        posterior = FluxPosterior(
+            problem.prior,
+            simulator(problem, data.specification["mesh"]),
+            operator.y_scale.restore(measured.y[start:]),
+            expected["noise"] * operator.y_scale.span,
+            None if measured.mask is None else measured.mask[start:],
+        )
+        stream = f"{problem.name}/reference/{expected['noise']:g}/{start}"
+        arrays = _sampled(posterior, data.specification["seed"], stream, expected["samples"])
+        arrays["y"] = measured.y[start:]
+        if measured.mask is not None:
+            arrays["mask"] = measured.mask[start:]
+        with datasets.created(block, SCHEMA, VERSION, expected) as file:
+            datasets.write_arrays(file, arrays)
+    progress(stop - start)
+
+
+def _sampled(posterior: FluxPosterior, seed: int, stream: str, samples: int) -> dict[str, np.ndarray]:
+    """The arrays of a block but for its measurements."""
+    found: list[dict[str, np.ndarray]] = [{}] * len(posterior.y)
+    todo, states = np.arange(len(posterior.y)), STATES
+    for attempt in range(ATTEMPTS):
+        chains = hamiltonian.sample(posterior.part(todo), seed, f"{stream}/{attempt}", CHAINS, states // 4, states)
+        r_hat = array_stats.rhat(chains.g, chain_axis=1, draw_axis=2)
+        effective = array_stats.ess(chains.g, chain_axis=1, draw_axis=2)
+        x = np.maximum(chains.g, 0.0).reshape(len(todo), -1, chains.g.shape[-1])
+        std = x.std(axis=1, ddof=1)
+        kept = np.linspace(0, x.shape[1] - 1, samples).round().astype(np.int64)
+        for i, measurement in enumerate(todo):
+            found[measurement] = {
+                "x": x[i, kept].astype(np.float32),
+                "mean": x[i].mean(axis=0),
+                "std": std[i],
+                "mean_error": std[i] / np.sqrt(effective[i]),
+                "r_hat": r_hat[i],
+                "effective": effective[i],
+                "acceptance": chains.acceptance[i],
+                "states": np.array(x.shape[1]),
+            }
+        todo = todo[(r_hat.max(axis=1) >= R_HAT) | (effective.min(axis=1) < EFFECTIVE)]
+        states *= LONGER
+        if len(todo) == 0:
+            break
+    return {name: np.stack([each[name] for each in found]) for name in found[0]}
+
+
+def block_path(path: Path, start: int) -> Path:
+    """A block's file, in a folder beside the reference."""
+    return path.with_name(f"{path.name}.blocks") / f"{start:06d}.h5"
+
+
+def block_size(expected: dict[str, Any], start: int) -> int:
+    """How many measurements a block has."""
+    return min(BLOCK, expected["measurements"] - start)
+
+
+def blocks(measurements: int) -> range:
+    """Where the blocks start."""
+    return range(0, measurements, BLOCK)
+
+
+def _is_whole(path: Path, expected: dict[str, Any]) -> bool:
+    try:
+        with datasets.open_checked(path, SCHEMA, VERSION) as file:
+            found = datasets.record(file, "specification")
+            read_arrays(file)
+    except InputError:
+        return False
+    check_specification(path, found, expected)
+    return True
+
+
+def join(path: Path, expected: dict[str, Any]) -> None:
+    """Write the reference from its blocks and remove them.
+
+    Raises:
+        InputError: if a block is missing or damaged.
+    """
+    parts = []
+    for start in blocks(expected["measurements"]):
+        with datasets.open_checked(block_path(path, start), SCHEMA, VERSION) as file:
+            parts.append(read_arrays(file))
+    with datasets.created(path, SCHEMA, VERSION, expected) as file:
+        datasets.write_arrays(file, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    shutil.rmtree(block_path(path, 0).parent, ignore_errors=True)
