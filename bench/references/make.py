@@ -29,7 +29,7 @@ from bench.references.store import (
 from solvers import datasets
 from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.measurements import MeasurementOperator
+from solvers.measurements import Measured, MeasurementOperator
 from solvers.simulators import simulator
 from solvers.storage import check_specification
 
@@ -56,25 +56,31 @@ def make_block(
     stop = start + block_size(expected, start)
     block = block_path(path, start)
     if not _is_whole(block, expected):
-        data = datasets.read(data_path)
-        problem = FLUX_PROBLEMS[data.specification["problem"]]
-        operator = MeasurementOperator.of(data, expected["noise"])
-        measured = operator.measure(datasets.Split(data.test.x[:stop], data.test.y[:stop]), "test")
-        posterior = FluxPosterior(
-            problem.prior,
-            simulator(problem, data.specification["mesh"]),
-            operator.y_scale.restore(measured.y[start:]),
-            expected["noise"] * operator.y_scale.span,
-            None if measured.mask is None else measured.mask[start:],
-        )
-        stream = f"{problem.name}/reference/{expected['noise']:g}/{start}"
-        arrays = _sampled(posterior, data.specification["seed"], stream, expected["samples"])
-        arrays["y"] = measured.y[start:]
+        posterior, measured = posterior_of(data_path, expected["noise"], start, stop)
+        stream = f"{expected['data']['problem']}/reference/{expected['noise']:g}/{start}"
+        arrays = _sampled(posterior, expected["data"]["seed"], stream, expected["samples"])
+        arrays["y"] = measured.y
         if measured.mask is not None:
-            arrays["mask"] = measured.mask[start:]
+            arrays["mask"] = measured.mask
         with datasets.created(block, SCHEMA, VERSION, expected) as file:
             datasets.write_arrays(file, arrays)
     progress(stop - start)
+
+
+def posterior_of(data_path: Path, noise: float, start: int, stop: int) -> tuple[FluxPosterior, Measured]:
+    """The posterior of test measurements ``start`` to ``stop - 1`` of a data set, and these as the networks see them.
+
+    Raises:
+        InputError: if the data set is missing or damaged.
+    """
+    data = datasets.read(data_path)
+    problem, operator = FLUX_PROBLEMS[data.specification["problem"]], MeasurementOperator.of(data, noise)
+    seen = operator.measure(datasets.Split(data.test.x[:stop], data.test.y[:stop]), "test")
+    mask = None if seen.mask is None else seen.mask[start:]
+    measured = Measured(seen.x[start:], seen.y[start:], mask, seen.noise[start:])
+    y, noise_std = operator.y_scale.restore(measured.y), noise * operator.y_scale.span
+    solve = simulator(problem, data.specification["mesh"])
+    return FluxPosterior(problem.prior, solve, y, noise_std, mask), measured
 
 
 def _sampled(posterior: FluxPosterior, seed: int, stream: str, samples: int) -> dict[str, np.ndarray]:
