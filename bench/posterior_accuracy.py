@@ -8,20 +8,20 @@ trusted: the largest split R-hat, and the coverage of its own 90 % intervals, wh
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from bench import layout, metrics
 from bench.clipped import clipped_posterior
 from bench.config import load
-from bench.goals import Found, Row, goal, line, measuring_command
+from bench.goals import Found, Options, goal, line, measuring_command
 from solvers import datasets
 from solvers.datasets import Dataset
 from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import MeasurementOperator
 from solvers.problems import Floats
+from solvers.storage import Row
 from training.cells import Cell
 from training.trainer import total_steps
 
@@ -61,15 +61,15 @@ def reference(cell: Cell, dataset: Dataset, measured: Floats) -> Row:
     return {f"exact {name}": value for name, value in found.items()} | trust
 
 
-def compare(root: Path, _rounds: int) -> Found:
+def compare(options: Options) -> Found:
     """The table and its goals.
 
     Raises:
         InputError: if the run is not there or made otherwise.
     """
-    config = load(PROFILE, [f"root={root}"])
+    config = load(PROFILE, [f"root={options.root}"])
     rows, reached = [], []
-    references: dict[float, Row] = {}
+    references: dict[tuple[str, float], Row] = {}
     for cell, by in layout.sampled(config):
         dataset = datasets.read(layout.solved(config, cell.problem))
         found = layout.drawn(config, cell, by)
@@ -83,9 +83,10 @@ def compare(root: Path, _rounds: int) -> Found:
             error = ours["error"]
             reached.append(goal(f"{where}: error", error, error < 0.02, "below 0.02 (the paper: 0.059)"))
         else:
-            if cell.noise not in references:  # every sampler has the same measurements
-                references[cell.noise] = reference(cell, dataset, found.y)
-            exact = references[cell.noise]
+            key = cell.problem, cell.noise
+            if key not in references:  # every sampler has the same measurements
+                references[key] = reference(cell, dataset, found.y)
+            exact = references[key]
             row |= exact
             error, std = (ours[name] / exact[f"exact {name}"] for name in ("error", "std"))
             coverage = abs(ours["coverage"] - 0.9)
