@@ -8,7 +8,6 @@ import numpy as np
 
 from bench import layout
 from bench.config import Config
-from bench.goals import Row
 from bench.references.gaussian import linear_gaussian
 from bench.samples import Integrator
 from bench.score import EXACT_DRAWS, band
@@ -17,7 +16,7 @@ from solvers import datasets
 from solvers.densities import DENSITIES
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import MeasurementOperator
-from solvers.storage import atomic_path
+from solvers.storage import Row, atomic_path
 from training.cells import Cell
 
 matplotlib.use("Agg")

@@ -4,19 +4,32 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from solvers.errors import InputError
-from solvers.storage import provenance, write_csv, write_text
+from solvers.storage import Row, provenance, write_csv, write_text
 
-Row = dict[str, Any]
 Found = tuple[dict[str, list[Row]], list[Row]]
 """Tables, rows by title, and goals."""
 
 
+@dataclass(frozen=True)
+class Options:
+    """What every measuring command is told.
+
+    Attributes:
+        root: where runs/ and results/ lie.
+        rounds: of everything; 1 for a command that has none.
+    """
+
+    root: Path
+    rounds: int
+
+
 def measuring_command(
-    name: str, description: str | None, title: str, measure: Callable[[Path, int], Found], rounds: int | None = None
+    name: str, description: str | None, title: str, measure: Callable[[Options], Found], rounds: int | None = None
 ) -> int:
     """The command line ``python -m bench.<name>``.
 
@@ -24,7 +37,7 @@ def measuring_command(
         name: of the module, of the folder under ``results`` and of the files in it.
         description: for ``--help``.
         title: of the page.
-        measure: called with the root of runs and results and the number of rounds; prints rows as they are found.
+        measure: what is measured; prints rows as they are found.
         rounds: by default; None for a command that has none.
 
     Returns:
@@ -36,18 +49,19 @@ def measuring_command(
     parser.add_argument("--root", type=Path, default=Path(), help="where runs/ and results/ lie (default: here)")
     if rounds is not None:
         parser.add_argument("--rounds", type=int, default=rounds, help=f"rounds of everything (default: {rounds})")
-    options = parser.parse_args()
-    made: dict[str, Any] = {"provenance": provenance()}
-    if rounds is not None:
-        rounds = made["rounds"] = options.rounds
-        if rounds < 1:
-            parser.error(f"--rounds: expected at least 1, found {rounds}")
+    given = parser.parse_args()
+    options = Options(given.root, getattr(given, "rounds", 1))
+    if options.rounds < 1:
+        parser.error(f"--rounds: expected at least 1, found {options.rounds}")
+    made = {"provenance": provenance()} | ({} if rounds is None else {"rounds": options.rounds})
+    folder = options.root / "results" / name
     try:
-        tables, reached = measure(options.root, rounds or 1)
-    except InputError as error:
+        folder.mkdir(parents=True, exist_ok=True)  # before hours of measuring
+        tables, reached = measure(options)
+        return publish(folder, title, f"python -m bench.{name}", tables, reached, made)
+    except (InputError, OSError) as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         return 2
-    return publish(options.root / "results" / name, title, f"python -m bench.{name}", tables, reached, made)
 
 
 def goal(what: str, value: float, reached: bool, bar: str) -> Row:

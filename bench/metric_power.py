@@ -12,16 +12,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from bench.goals import Found, Row, goal, line, measuring_command
+from bench.goals import Found, Options, goal, line, measuring_command
 from bench.metrics import calibration, joint, marginal
 from bench.references.gaussian import linear_gaussian
 from solvers.flux_problems.linear import LINEAR
 from solvers.problems import Floats
 from solvers.simulators import simulator
+from solvers.storage import Row
 
 MEASUREMENTS, SAMPLES = 100, 1_000
 DRAWS = 20
@@ -114,7 +114,7 @@ def headline(case: Case, samples: Floats) -> dict[str, float]:
     }
 
 
-def compare(_root: Path, _rounds: int) -> Found:
+def compare(_options: Options) -> Found:
     """One row a fault, and goals."""
     rows, reached = [], []
     for two_modes, faults in ((False, FAULTS), (True, BIMODAL_FAULTS)):

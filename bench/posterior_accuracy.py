@@ -8,16 +8,16 @@ be trusted: the largest split R-hat, the fewest effective samples, and the cover
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from bench import layout
 from bench.config import Config, load
-from bench.goals import Found, Row, goal, line, measuring_command
+from bench.goals import Found, Options, goal, line, measuring_command
 from bench.metrics import marginal
 from solvers import datasets
 from solvers.problems import Floats
+from solvers.storage import Row
 from training.cells import Cell
 from training.trainer import total_steps
 
@@ -53,15 +53,15 @@ def reference(config: Config, cell: Cell, truth: Floats, mean_flux: float) -> Ro
     return {f"exact {name}": value for name, value in found.items()} | trust
 
 
-def compare(root: Path, _rounds: int) -> Found:
+def compare(options: Options) -> Found:
     """The table and its goals.
 
     Raises:
         InputError: if the run is not there or made otherwise.
     """
-    config = load(PROFILE, [f"root={root}"])
+    config = load(PROFILE, [f"root={options.root}"])
     rows, reached = [], []
-    references: dict[float, Row] = {}
+    references: dict[tuple[str, float], Row] = {}
     for cell, by in layout.sampled(config):
         dataset = datasets.read(layout.solved(config, cell.problem))
         found = layout.drawn(config, cell, by)
@@ -75,9 +75,10 @@ def compare(root: Path, _rounds: int) -> Found:
             error = ours["error"]
             reached.append(goal(f"{where}: error", error, error < 0.02, "below 0.02 (the paper: 0.059)"))
         else:
-            if cell.noise not in references:  # every sampler has the same measurements
-                references[cell.noise] = reference(config, cell, truth, mean_flux)
-            exact = references[cell.noise]
+            key = cell.problem, cell.noise
+            if key not in references:  # every sampler has the same measurements
+                references[key] = reference(config, cell, truth, mean_flux)
+            exact = references[key]
             row |= exact
             error, std = (ours[name] / exact[f"exact {name}"] for name in ("error", "std"))
             coverage = abs(ours["coverage"] - 0.9)

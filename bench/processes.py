@@ -15,8 +15,9 @@ from matplotlib import pyplot as plt
 from torch import Tensor
 
 from bench.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, save
-from bench.goals import Found, Row, goal, measuring_command
+from bench.goals import Found, Options, goal, measuring_command
 from diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
+from solvers.storage import Row
 
 ORDERS = (0.5, 1.0, 2.0, 4.0, 8.0)
 PROCESSES: tuple[Formulation, ...] = (
@@ -75,12 +76,12 @@ def figure1(folder: Path) -> Path:
     return save(folder / "figure1.png", figure)
 
 
-def compare(root: Path, _rounds: int) -> Found:
+def compare(options: Options) -> Found:
     """The table, the figure and the goal."""
     rows = table1()
     worst = max(max(row["defect of m"], row["defect of sigma^2"]) for row in rows)
     reached = [goal("largest defect of the two relations", worst, worst <= ALLOWED, f"at most {ALLOWED:g}")]
-    figure1(root / "results" / "processes")
+    figure1(options.root / "results" / "processes")
     return {"Table 1, evaluated (T = 1; schedules: docs/diffusion.md)": rows}, reached
 
 

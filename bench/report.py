@@ -5,8 +5,7 @@ import json
 from bench import figures, layout, tables
 from bench import score as scores
 from bench.config import Config
-from bench.goals import Row
-from solvers.storage import provenance, write_csv, write_text
+from solvers.storage import Row, provenance, write_csv, write_text
 
 
 def write_report(config: Config) -> str:

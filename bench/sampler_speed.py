@@ -28,7 +28,7 @@ from torch import Tensor
 from bench import layout
 from bench.config import load
 from bench.draw import measured_by
-from bench.goals import Found, Row, goal, line, measuring_command
+from bench.goals import Found, Options, goal, line, measuring_command
 from diffusion.networks import ScoreNetwork
 from diffusion.samplers import (
     Samples,
@@ -40,6 +40,7 @@ from diffusion.samplers import (
     runge_kutta45,
 )
 from solvers import datasets
+from solvers.storage import Row
 from training import checkpoints
 
 PROFILES = ("table2", "linear")
@@ -214,14 +215,14 @@ def goals_of(problem: str, rows: list[Row]) -> list[Row]:
     ]
 
 
-def compare(root: Path, rounds: int) -> Found:
+def compare(options: Options) -> Found:
     """A table a problem, and the goals of each.
 
     Raises:
         InputError: if a run is not there or made otherwise.
     """
     torch.set_num_threads(1)
-    tables = {problem.name: measure(problem, rounds) for problem in trained(root)}
+    tables = {problem.name: measure(problem, options.rounds) for problem in trained(options.root)}
     return tables, [row for name, rows in tables.items() for row in goals_of(name, rows)]
 
 

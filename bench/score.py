@@ -1,6 +1,6 @@
 """Score samples against what is known: one small JSON file of rows for each set of samples, then tidy tables.
 
-A row is a dictionary with one number. Rows of the joint densities go to `table2.csv`, rows of the flux problems to
+A row is a dictionary with one number. list[Row] of the joint densities go to `table2.csv`, rows of the flux problems to
 `flux.csv`. Scoring again needs no sampling again.
 """
 
@@ -23,11 +23,11 @@ from solvers.densities import DENSITIES
 from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import MeasurementOperator
-from solvers.storage import check_specification, provenance, write_text
+from solvers.storage import Row, check_specification, provenance, write_text
 from training.cells import Cell
 
 VERSION = 3
-"""Raise it when a metric changes: scores of another version are made again."""
+"""Raise it when a metric or a column changes: scores of another version are made again."""
 
 BAND = 0.05
 """Half-width of the band of y whose test samples stand for p(x | y), as in the paper."""
@@ -37,7 +37,6 @@ REFERENCE_DRAWS = 3
 FLOOR_DRAWS = 3
 
 Floats = NDArray[np.float64]
-Rows = list[dict[str, Any]]
 DENSITY_METRICS = ("S1", "S1-pairs", "S2", "W1")
 """S1, S1-pairs and S2 compare with the test samples in the band, as the paper does; W1 with the exact conditional."""
 
@@ -87,7 +86,7 @@ def _specification(samples: dict[str, Any]) -> dict[str, Any]:
     return {"version": VERSION, "samples": samples}
 
 
-def _write_rows(path: Path, specification: dict[str, Any], rows: Rows) -> None:
+def _write_rows(path: Path, specification: dict[str, Any], rows: list[Row]) -> None:
     write_text(path, json.dumps({"specification": specification, "provenance": provenance(), "rows": rows}, indent=1))
 
 
@@ -133,7 +132,7 @@ def _references(dataset: Dataset) -> list[tuple[Floats, Floats]]:
     return references
 
 
-def _density_rows(dataset: Dataset, samples: PosteriorSamples) -> Rows:
+def _density_rows(dataset: Dataset, samples: PosteriorSamples) -> list[Row]:
     """Table 2: every metric, its mean over the values of y, then mean and standard deviation over reference draws."""
     distances = _distances(dataset, list(samples.x[:, :, 0].astype(np.float64)))
     problem = dataset.specification["problem"]
@@ -195,7 +194,7 @@ def floor_specification(data: dict[str, Any], generated: int) -> dict[str, Any]:
     return {"version": VERSION, "data": data, "y_values": values, "generated": generated}
 
 
-def _flux_rows(cell: Cell, dataset: Dataset, samples: PosteriorSamples) -> Rows:
+def _flux_rows(cell: Cell, dataset: Dataset, samples: PosteriorSamples) -> list[Row]:
     """Figs 9-11, 14, 17-20: error and posterior standard deviation by segment, beside the prior's and, where the
     problem is linear, the linear-Gaussian ones.
     """
@@ -237,7 +236,7 @@ def _flux_rows(cell: Cell, dataset: Dataset, samples: PosteriorSamples) -> Rows:
     ]
 
 
-def read_rows(path: Path, specification: dict[str, Any]) -> Rows:
+def read_rows(path: Path, specification: dict[str, Any]) -> list[Row]:
     """The rows of a score file that must carry ``specification``.
 
     Raises:
@@ -252,16 +251,16 @@ def read_rows(path: Path, specification: dict[str, Any]) -> Rows:
     return rows
 
 
-def read_scores(path: Path, samples: dict[str, Any]) -> Rows:
+def read_scores(path: Path, samples: dict[str, Any]) -> list[Row]:
     """The rows of a set of samples with this specification, as :func:`read_rows`."""
     return read_rows(path, _specification(samples))
 
 
-def table2_rows(rows: Rows, floors: Rows) -> Rows:
+def table2_rows(rows: list[Row], floors: list[Row]) -> list[Row]:
     """Scores of the joint densities, each beside its floor and the number that the paper printed."""
     floor = {(row["dataset"], row["metric"]): row["floor"] for row in floors}
 
-    def paper(row: dict[str, Any]) -> float | None:
+    def paper(row: Row) -> float | None:
         return TABLE2.get((formulation_name(row), row["alpha"], row["dataset"])) if row["metric"] in PRINTED else None
 
     return [
@@ -275,6 +274,6 @@ def formulation_columns(name: str) -> dict[str, str]:
     return {"formulation": family, "k": k}
 
 
-def formulation_name(row: dict[str, Any]) -> str:
+def formulation_name(row: Row) -> str:
     """The inverse of :func:`formulation_columns`."""
     return f"{row['formulation']}-k{row['k']}" if row["k"] else row["formulation"]

@@ -16,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-from bench.goals import Found, Row, goal, line, measuring_command
+from bench.goals import Found, Options, goal, line, measuring_command
 from bench.stages import launcher
 from bench.verify import FINEST
 from solvers import assembly
@@ -25,6 +25,7 @@ from solvers.flux_problems.linear import LINEAR
 from solvers.flux_problems.nonlinear import NONLINEAR
 from solvers.nonlinear import linearise, newton
 from solvers.stock import StockScript
+from solvers.storage import Row
 
 SIZES = {"linear": (9_000, 1_000), "multi-operator": (36_000, 1_000), "nonlinear": (36_000, 4_000)}
 """Training and test samples; the paper's, but for the 1,000 test samples of the multi-operator problem (choice)."""
@@ -96,7 +97,7 @@ def generated(problem: str, train: int, test: int, ranks: int) -> Row:
         }
 
 
-def compare(_root: Path, rounds: int) -> Found:
+def compare(options: Options) -> Found:
     """The tables and the goals."""
     tables: dict[str, list[Row]] = {}
 
@@ -105,7 +106,7 @@ def compare(_root: Path, rounds: int) -> Found:
         print(f"{title}: {line(row)}", flush=True)
 
     title = "Nonlinear problem on one core, in turns"
-    for row in side_by_side(rounds):
+    for row in side_by_side(options.rounds):
         add(title, row)
     ratio = tables[title][1]["times stock"]
     everything = "All data sets of the paper, from nothing"

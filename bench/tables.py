@@ -6,11 +6,11 @@ from statistics import fmean, stdev
 import torch
 
 from bench.config import Config
-from bench.goals import Row
 from bench.published import PRINTED
 from diffusion.formulations import formulation
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import OFF
+from solvers.storage import Row
 from training.recipes import RECIPES
 
 TABLE2_COLUMNS = (
@@ -228,7 +228,9 @@ def _schedules(config: Config, recipe: str, kind: str) -> str:
         t = torch.tensor(process.sampling_end(how.t_min, how.noise_ratio_min), dtype=torch.float64)
         left.append(f"{name}: {process.noise_ratio(t).item():.2g}")
         exploding = {"ve": "geometric VE", "ve-linear": "linear VE"}.get(name)
-        schedule = f"{exploding} schedule with sigma_max {how.sigma_max:g}" if exploding else "VP with linear beta"
+        schedule = "VP with linear beta" if name.startswith("vp-k") else name
+        if exploding:
+            schedule = f"{exploding} schedule with sigma_max {how.sigma_max:g}"
         if schedule not in schedules:
             schedules.append(schedule)
     unit = "x's standard deviation" if how.standardised else "x's range" if kind == "flux" else "x"

@@ -18,7 +18,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from bench.goals import Found, goal, line, measuring_command
+from bench.goals import Found, Options, goal, line, measuring_command
 from diffusion.losses import denoising_score_matching
 from solvers import datasets
 from solvers.datasets import Dataset, Split
@@ -67,7 +67,7 @@ def loop(cell: Cell, data_path: Path, path: Path) -> float:
     return saved.seconds / saved.steps
 
 
-def compare(_root: Path, rounds: int) -> Found:
+def compare(options: Options) -> Found:
     """The table and its goals."""
     torch.set_num_threads(1)
     rows, reached = [], []
@@ -79,7 +79,7 @@ def compare(_root: Path, rounds: int) -> Found:
             paths = Path(directory) / f"{kind}.h5", Path(directory) / f"{kind}.pt"
             data(kind, paths[0])
             bare(cell, x_size, y_size)  # warm
-            pairs = [(bare(cell, x_size, y_size), loop(cell, *paths)) for _ in range(rounds)]
+            pairs = [(bare(cell, x_size, y_size), loop(cell, *paths)) for _ in range(options.rounds)]
             ratio = median(whole / alone for alone, whole in pairs)
             alone, whole = (median(times) for times in zip(*pairs, strict=True))
             rows.append(

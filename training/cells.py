@@ -9,6 +9,9 @@ from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import Noise
 from training.recipes import RECIPES, Recipe
 
+VERSION = 2
+"""Raise it when a network of the same settings becomes another one: networks, samples and scores are made again."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -56,7 +59,8 @@ class Cell:
         """Everything that determines the checkpoint, given the data set's specification."""
         problem = FLUX_PROBLEMS.get(self.problem)
         cell = asdict(self) | {"noise": self.training_noise}
-        return {"cell": cell, "sensors_on": 1.0 if problem is None else problem.sensors_on, "data": data}
+        sensors_on = 1.0 if problem is None else problem.sensors_on
+        return {"version": VERSION, "cell": cell, "sensors_on": sensors_on, "data": data}
 
 
 def grid(

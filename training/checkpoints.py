@@ -118,7 +118,7 @@ def load(path: Path, expected: Mapping[str, Any] | None = None) -> Checkpoint:
     except Exception as error:  # torch raises whatever the broken bytes provoke
         raise InputError(f"{path}: expected a checkpoint, found a damaged or foreign file; remove it") from error
     if found != (SCHEMA, VERSION):
-        raise InputError(f"{path}: expected {SCHEMA} version {VERSION}, found {found[0]} version {found[1]}")
+        raise InputError(f"{path}: expected {SCHEMA} version {VERSION}, found {found[0]} version {found[1]}; remove it")
     if expected is not None:
         check_specification(path, record["specification"], expected)
     record |= {"x_scale": MinMax(**record["x_scale"]), "y_scale": MinMax(**record["y_scale"])}

@@ -1,4 +1,4 @@
-"""What a network sees of x and y: numbers of mean 0 and variance 1, by statistics of the training split.
+"""What a network sees of x and y, by statistics of the training split: x of mean 0 and variance 1, y of at most that.
 
 x is standardised by component. y is whitened, as far as can be: its features are the best linear estimate of the clean
 readings' standardised principal components, which are all that a measurement can say of x by way of the readings. With
@@ -8,7 +8,9 @@ the mean and the covariance C = U diag(v) U^T of the clean readings, noise of st
 
 With all sensors on this is diag(v)^(1/2) diag(v + s^2)^(-1) U^T (y - mean), of unit covariance where there is no noise;
 directions below the noise vanish. Whitening brings out the directions in which sensors hardly differ, and which carry
-most of what is known about the finer structure of x; how x depends on f hardly depends on the noise and the mask.
+most of what is known about the finer structure of x; the mean of x, as far as it is linear in the readings, is the same
+function of f at every noise level and for every mask. To v^(1/2) and to s^2 belongs `FLOOR` times the largest variance:
+float32 tells no smaller ones apart.
 """
 
 from dataclasses import asdict, dataclass
@@ -23,7 +25,7 @@ from solvers.measurements import Measured
 Floats = NDArray[np.float64]
 
 FLOOR = 1e-9
-"""Variances of y below this share of the largest count as noise: float32 could not tell them apart."""
+"""Variances of y below this share of the largest count as noise."""
 BLOCK = 1_000
 """Samples whose masked covariances are held at once."""
 

@@ -140,7 +140,8 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
 def follow(average: nn.Module, network: nn.Module, decay: float, updates: int) -> None:
     """Move the averaged weights towards the network's, after so many ``updates`` before this one.
 
-    The memory is short at first: 0.999^300 would leave three quarters of the untrained network in the average.
+    The memory is short at first: 0.999^300 would leave three quarters of the untrained network in the average. The
+    first update copies.
     """
     share = 1.0 - min(decay, (1.0 + updates) / (10.0 + updates)) if updates > 0 else 1.0
     for mean, weight in zip(average.parameters(), network.parameters(), strict=True):

@@ -1,7 +1,6 @@
 """The measuring commands measure what they say, on answers that are known."""
 
 import json
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +8,13 @@ import pytest
 import torch
 
 from bench import density_accuracy, posterior_accuracy, processes, sampler_speed
-from bench.goals import goal, publish
+from bench.goals import Found, Options, goal, measuring_command, publish
+from bench.published import TABLE2
+from bench.score import formulation_columns
 from diffusion.formulations import VariancePreserving
 from diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork
+from solvers.errors import InputError
+from solvers.storage import Row
 
 
 def unit_normals(monkeypatch: pytest.MonkeyPatch) -> sampler_speed.Problem:
@@ -62,24 +65,38 @@ def test_a_posterior_is_summed_up_by_error_spread_and_coverage() -> None:
     assert found["coverage"] == pytest.approx(0.9, abs=0.025)
 
 
-def test_table_2_is_compared_entry_by_entry() -> None:
-    common = {"recipe": "tuned", "dataset": "tanh", "sampler": "ODE", "floor": 0.02, "generated": 9, "evaluations": 24}
-    ve = common | {"formulation": "ve", "k": "", "paper": 0.05}
-    vp = common | {"formulation": "vp", "k": "2", "paper": 0.04}
-    scores = [row | {"metric": "S1", "score": s} for row, s in ((ve, 0.02), (ve, 0.03), (vp, 0.04))]
-    scores += [row | {"metric": "S1-pairs", "score": 0.03} for row in (ve, vp)]
-    scores += [
-        ve | {"metric": "S1", "score": 9.0, "recipe": "paper"},
-        ve | {"metric": "W1", "score": 9.0, "paper": None},
+def table2_scores(metric: str, score: float, seeds: int = 1) -> list[Row]:
+    """Every entry that the paper printed, with floors of 0.02."""
+    common = {"recipe": "tuned", "metric": metric, "floor": 0.02, "generated": 9, "evaluations": 24}
+    return [
+        common
+        | formulation_columns(formulation)
+        | {"alpha": alpha, "sampler": "SDE" if alpha else "ODE", "dataset": dataset, "score": score + 0.002 * seed}
+        | {"paper": paper if metric != "W1" else None}
+        for (formulation, alpha, dataset), paper in TABLE2.items()
+        for seed in range(seeds)
     ]
-    table = density_accuracy.entries(scores)
-    assert [(row["metric"], row["formulation"]) for row in table] == list(product(("S1", "S1-pairs"), ("ve", "vp-k2")))
-    assert table[0]["score / floor"] == pytest.approx(1.25)
-    assert table[0]["std over seeds"] == pytest.approx(0.005 * 2**0.5)
-    below, pairs, ratio = density_accuracy.goals_of(table)
-    assert (below["value"], below["reached"]) == (1, "no")  # 0.04 is the paper's
-    assert (pairs["value"], pairs["reached"]) == (2, "yes")
-    assert (ratio["value"], ratio["reached"]) == (pytest.approx(0.065 / 0.04), "no")
+
+
+def test_table_2_is_compared_entry_by_entry() -> None:
+    scores = [*table2_scores("S1", 0.024, seeds=2), *table2_scores("S1-pairs", 0.0405), *table2_scores("W1", 0.03)]
+    others = [row | {"score": 9.0, "recipe": "paper"} for row in scores]
+    others += [row | {"score": 9.0} | formulation_columns("vp-k1") for row in scores]
+    table = density_accuracy.entries([*scores, *others])
+    assert len(table) == 3 * len(TABLE2)
+    first = table[0]
+    assert (first["metric"], first["data set"], first["formulation"], first["sampler"]) == ("S1", "tanh", "ve", "ODE")
+    assert (first["seeds"], first["paper"]) == (2, 0.051)
+    assert first["score / floor"] == pytest.approx(1.25)
+    assert first["std over seeds"] == pytest.approx(0.002 / 2**0.5)
+    below, ratio, pairs = density_accuracy.goals_of(table)
+    assert (below["value"], below["reached"]) == (12, "yes")
+    assert (ratio["value"], ratio["reached"]) == (pytest.approx(1.25), "yes")
+    assert (pairs["value"], pairs["reached"]) == (11, "no")  # VE, SDE, tanh: 0.040
+    means = {(row["metric"], row["sampler"]): row["score / floor"] for row in density_accuracy.means(table)}
+    assert means["W1", "SDE"] == pytest.approx(1.5)
+    with pytest.raises(InputError, match=r"table2: expected the 12 entries of the paper in S1, found 11"):
+        density_accuracy.goals_of(table[1:])
 
 
 def test_processes_writes_the_table_and_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +115,32 @@ def test_a_missed_goal_is_a_failure(tmp_path: Path) -> None:
     assert "| speed | 1 | at least 2 | no |" in (tmp_path / "some" / "some.md").read_text()
     assert (tmp_path / "some" / "some.csv").read_text().splitlines() == ["table,what,value", "Numbers,one,1.5"]
     assert json.loads((tmp_path / "some" / "provenance.json").read_text()) == made
+
+
+def test_a_measuring_command_says_what_is_wrong_before_it_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def measure(options: Options) -> Found:
+        asked.append(options)
+        return {"Numbers": [{"what": "one"}]}, []
+
+    def status(*arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", ["some", *arguments])
+        return measuring_command("some", "What it does.", "Title", measure, rounds=3)
+
+    assert status("--root", str(tmp_path), "--rounds", "2") == 0
+    assert asked == [Options(tmp_path, 2)]
+    assert json.loads((tmp_path / "results" / "some" / "provenance.json").read_text())["rounds"] == 2
+    file = tmp_path / "file"
+    file.touch()
+    assert status("--root", str(file)) == 2
+    assert f"some: error: [Errno 20] Not a directory: '{file}" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        status("--rounds", "0")
+    assert "--rounds: expected at least 1, found 0" in capsys.readouterr().err
+    assert len(asked) == 1
 
 
 def test_networks_that_are_not_there_are_named(

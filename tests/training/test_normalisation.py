@@ -1,4 +1,4 @@
-"""What a network sees has unit variance, and says what a Gaussian posterior would about the whole of y."""
+"""What a network sees of x has unit variance, and of y is the best linear estimate of the clean readings."""
 
 from dataclasses import replace
 
