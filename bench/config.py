@@ -187,7 +187,7 @@ class Sampling(Section):
     sde: Annotated[str, _known("method for the SDE", SDE_METHODS)] | None = None
     tolerance: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-5
     """Of Runge-Kutta."""
-    ode_steps: AtLeastTwo = 24
+    ode_steps: AtLeastTwo = 16
     """Of the exponential method and of Heun's."""
     sde_steps: AtLeastTwo = 64
     """Of the exponential method."""

@@ -142,7 +142,7 @@ def _integrate(
 ) -> Samples:
     shape = (len(y) // len(generators), checkpoint.x_size)
     recipe = checkpoint.cell.hyperparameters
-    t_min = network.formulation.sampling_end(recipe.t_min, recipe.noise_ratio_min)
+    t_min = network.formulation.sampling_end(recipe.t_min, recipe.noise_ratio_end)
 
     def score(x: Tensor, t: Tensor, rows: Tensor) -> Tensor:
         return network(x, y[rows], t)

@@ -55,7 +55,7 @@ class Integrator:
     def description(self) -> str:
         """For the texts beneath tables."""
         name = {
-            "exponential": "the exponential multistep method of order 2",
+            "exponential": f"the exponential multistep method of order {3 if self.alpha == 0.0 else 2}",
             "heun": "Heun's method",
             "runge-kutta": "Runge-Kutta 5(4)",
             "euler-maruyama": "Euler-Maruyama",

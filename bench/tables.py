@@ -225,7 +225,7 @@ def _schedules(config: Config, recipe: str, kind: str) -> str:
     left, schedules = [], []
     for name in config.training.formulations_of(recipe):
         process = formulation(name, how.sigma_max)
-        t = torch.tensor(process.sampling_end(how.t_min, how.noise_ratio_min), dtype=torch.float64)
+        t = torch.tensor(process.sampling_end(how.t_min, how.noise_ratio_end), dtype=torch.float64)
         left.append(f"{name}: {process.noise_ratio(t).item():.2g}")
         exploding = {"ve": "geometric VE", "ve-linear": "linear VE"}.get(name)
         schedule = "VP with linear beta" if name.startswith("vp-k") else name

@@ -9,8 +9,8 @@ the mean and the covariance C = U diag(v) U^T of the clean readings, noise of st
 With all sensors on this is diag(v)^(1/2) diag(v + s^2)^(-1) U^T (y - mean), of unit covariance where there is no noise;
 directions below the noise vanish. Whitening brings out the directions in which sensors hardly differ, and which carry
 most of what is known about the finer structure of x; the mean of x, as far as it is linear in the readings, is the same
-function of f at every noise level and for every mask. To v^(1/2) and to s^2 belongs `FLOOR` times the largest variance:
-float32 tells no smaller ones apart.
+function of f at every noise level and for every mask. `FLOOR` times the largest variance is added to the first v and to
+s^2: float32 tells no smaller ones apart.
 """
 
 from dataclasses import asdict, dataclass

@@ -23,7 +23,8 @@ class Recipe:
         epochs: passes over the training split.
         sigma_max: of the variance exploding schedules.
         t_min: sampling does not go below this time.
-        noise_ratio_min: nor below the time at which sigma/m is this, in the network's units of x.
+        noise_ratio_min: the network is not trained where sigma/m is below this, in its units of x.
+        noise_ratio_end: sampling does not go below the time at which sigma/m is this.
         network: a ReLU perceptron, or a residual network with SiLU.
         preconditioned: whether it is scaled to a denoiser in sigma/m rather than to a score in t.
         standardised: whether it sees standardised x and whitened y rather than the data set's own normalisation.
@@ -43,6 +44,7 @@ class Recipe:
     sigma_max: float
     t_min: float
     noise_ratio_min: float = 0.0
+    noise_ratio_end: float = 0.0
     network: Literal["perceptron", "residual"] = "perceptron"
     preconditioned: bool = False
     standardised: bool = False
@@ -68,6 +70,7 @@ _TUNED = Recipe(
     sigma_max=120.0,
     t_min=0.0,
     noise_ratio_min=2e-3,
+    noise_ratio_end=1e-2,  # of what is left D takes all but a thousandth of a posterior's variance
     preconditioned=True,
     standardised=True,
     times="log-normal",
@@ -78,7 +81,7 @@ _TUNED = Recipe(
 )
 
 # Posteriors of the flux are narrow, a hundredth of the prior: more of the noise levels are low.
-_TUNED_FLUX = replace(_TUNED, epochs=1_100, network="residual", level_mean=-1.0, level_std=1.6)
+_TUNED_FLUX = replace(_TUNED, epochs=1_100, noise_ratio_end=2e-3, network="residual", level_mean=-1.0, level_std=1.6)
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "paper": {"densities": _PAPER, "flux": replace(_PAPER, hidden_layers=4, sigma_max=5.0)},

@@ -66,7 +66,7 @@ def test_recipes_are_sampled_with_their_own_methods_unless_told_otherwise() -> N
     sampling = config.load("quick").sampling
     assert [by.method for by in sampling.integrators("paper")] == ["runge-kutta", "euler-maruyama"]
     assert [by.method for by in sampling.integrators("tuned")] == ["exponential", "exponential"]
-    assert [by.steps for by in sampling.integrators("tuned")] == [24, 64]
+    assert [by.steps for by in sampling.integrators("tuned")] == [16, 64]
     chosen = config.load("quick", ["sampling.ode=heun", "sampling.sde=euler-maruyama"]).sampling
     assert [by.method for by in chosen.integrators("tuned")] == ["heun", "euler-maruyama"]
 
