@@ -31,7 +31,7 @@ STAGES = {
         'fluxbench sample --set "sampling.alphas=[0.0, 0.5, 1.0]"',
     ),
     "score": (
-        "score the samples; writes results/<name>/table2.csv and flux.csv",
+        "score the samples; writes results/<name>/scores.csv and table2.csv",
         "fluxbench score --profile quick",
     ),
     "report": (

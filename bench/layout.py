@@ -33,9 +33,10 @@ def score_path(config: Config, cell: Cell, integrator: Integrator) -> Path:
     return config.runs / "scores" / f"{cell.name}_alpha-{integrator.alpha:g}.json"
 
 
-def floor_path(config: Config, problem: str) -> Path:
-    """The floors of a joint density."""
-    return config.runs / "scores" / f"{problem}_floor.json"
+def bound_path(config: Config, problem: str, noise: float | None) -> Path:
+    """What bounds the scores of a joint density, or of a flux problem at a noise level."""
+    level = "" if noise is None else f"_noise-{noise:g}"
+    return config.runs / "scores" / f"{problem}{level}_bounds.json"
 
 
 def reference_path(config: Config, problem: str, noise: float) -> Path:
@@ -58,13 +59,15 @@ def data_specification(config: Config, problem: str) -> dict[str, Any]:
 
 def referenced(config: Config) -> list[tuple[str, float]]:
     """The flux problems and noise levels of a run that have reference posteriors: without noise the truth is known."""
+    if config.flux.references == 0:
+        return []
     return [(problem, noise) for problem in config.flux.problems for noise in config.flux.noise if noise > 0.0]
 
 
 def expected_reference(config: Config, problem: str, noise: float) -> dict[str, Any]:
     """What reference posteriors must carry."""
-    sizes = config.references
-    return store.specification(data_specification(config, problem), noise, sizes.measurements, sizes.samples)
+    data, flux = data_specification(config, problem), config.flux
+    return store.specification(data, noise, flux.measurements, flux.references)
 
 
 def expected_samples(config: Config, cell: Cell, integrator: Integrator) -> dict[str, Any]:

@@ -155,18 +155,17 @@ def score(config: Config) -> None:
     from bench import report as reports
     from bench import score as scores
 
-    data = {problem: layout.solved(config, problem) for problem in config.problems}
+    for problem in config.problems:
+        layout.solved(config, problem)
+    for problem, noise in layout.referenced(config):
+        _must_exist(layout.reference_path(config, problem, noise), "reference")
     tasks: list[workers.Labelled] = []
-    for problem in config.densities.problems:
-        path = layout.floor_path(config, problem)
-        task = partial(scores.score_floor, problem, data[problem], path, config.densities.generated)
-        tasks.append((f"{problem} floor", 1, task))
+    for problem, level in scores.bounded(config):
+        name = layout.bound_path(config, problem, level).stem
+        tasks.append((name, 1, partial(scores.bound, config, problem, level)))
     for cell, integrator in layout.sampled(config):
-        found, path = layout.sample_path(config, cell, integrator), layout.score_path(config, cell, integrator)
-        _must_exist(found, "sample")
-        expected = layout.expected_samples(config, cell, integrator)
-        task = partial(scores.score, cell, data[cell.problem], found, path, expected)
-        tasks.append((f"{cell.name} {integrator.label}", 1, task))
+        _must_exist(layout.sample_path(config, cell, integrator), "sample")
+        tasks.append((f"{cell.name} {integrator.label}", 1, partial(scores.score, config, cell, integrator)))
     workers.run(tasks, config.worker_count, "score", "set", say)
     reports.write_tables(config)
 

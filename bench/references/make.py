@@ -91,12 +91,14 @@ def _sampled(posterior: FluxPosterior, seed: int, stream: str, samples: int) -> 
         chains = hamiltonian.sample(posterior.part(todo), seed, f"{stream}/{attempt}", CHAINS, states // 4, states)
         r_hat = array_stats.rhat(chains.g, chain_axis=1, draw_axis=2)
         effective = array_stats.ess(chains.g, chain_axis=1, draw_axis=2)
-        x = np.maximum(chains.g, 0.0).reshape(len(todo), -1, chains.g.shape[-1])
+        x = np.maximum(chains.g, 0.0).reshape(len(todo), -1, chains.g.shape[-1])  # chain after chain
         std = x.std(axis=1, ddof=1)
-        kept = np.linspace(0, x.shape[1] - 1, samples).round().astype(np.int64)
+        kept = np.linspace(0, x.shape[1] // 2 - 1, samples).round().astype(np.int64)
+        kept_again = kept + x.shape[1] // 2
         for i, measurement in enumerate(todo):
             found[measurement] = {
                 "x": x[i, kept].astype(np.float32),
+                "again": x[i, kept_again].astype(np.float32),
                 "mean": x[i].mean(axis=0),
                 "std": std[i],
                 "mean_error": std[i] / np.sqrt(effective[i]),

@@ -3,7 +3,8 @@
 Layout of a reference, version 1; M test measurements, the first of the test split, S samples each:
 
     /                attributes: schema, version, specification (JSON), provenance (JSON)
-    /x (M, S, d)     samples of the posterior, every so many of the chains' states, float32
+    /x (M, S, d)     samples of the posterior, every so many of the states of half of the chains, float32
+    /again (M, S, d) as many of the others: what an exact sampler would draw
     /mean /std (M, d)              of all states
     /mean_error (M, d)             Monte Carlo standard error of the mean
     /r_hat /effective (M, d)       rank-normalised split R-hat and effective samples (Vehtari et al. 2021)
@@ -37,7 +38,7 @@ ATTEMPTS = 3
 """Measurements that fall short are sampled again by chains LONGER times as long, up to so often."""
 R_HAT, EFFECTIVE = 1.01, 1_000
 """What a measurement is to reach in every component."""
-ARRAYS = ("x", "mean", "std", "mean_error", "r_hat", "effective", "acceptance", "states", "y")
+ARRAYS = ("x", "again", "mean", "std", "mean_error", "r_hat", "effective", "acceptance", "states", "y")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Reference:
 
     Attributes:
         x: samples.
+        again: samples of other chains.
         mean: of all states.
         std: of all states.
         mean_error: Monte Carlo standard error of the mean.
@@ -58,6 +60,7 @@ class Reference:
     """
 
     x: Floats
+    again: Floats
     mean: Floats
     std: Floats
     mean_error: Floats
