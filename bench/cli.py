@@ -20,7 +20,7 @@ STAGES = {
     ),
     "reference": (
         "sample the exact posteriors of the flux problems by Monte Carlo; writes runs/<name>/references",
-        "fluxbench reference --set references.measurements=1000",
+        "fluxbench reference --profile quick  (after solve)",
     ),
     "train": (
         "train a score network for every formulation and noise level; writes runs/<name>/cells",

@@ -52,6 +52,7 @@ def chains_and_calibration(config: Config) -> list[Row]:
             | {"R-hat": float(exact.r_hat.max()), "effective": float(exact.effective.min())}
             | {"error of mean / std": float((exact.mean_error / spread).max())}
             | {"acceptance": float(exact.acceptance.min()), "most states": int(exact.states.max())}
+            | {"core seconds": exact.seconds}
             | {"SBC p": calibration.uniformity(shares)}
             | {"TARP p": calibration.uniformity(calibration.tarp(exact.x, truth)[:, None])}
         )

@@ -5,6 +5,7 @@ whose chains fall short of what is asked of every component are sampled again by
 """
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,13 @@ def make_block(
     if not _is_whole(block, expected):
         posterior, measured = posterior_of(data_path, expected["noise"], start, stop)
         stream = f"{expected['data']['problem']}/reference/{expected['noise']:g}/{start}"
+        began = time.perf_counter()
         arrays = _sampled(posterior, expected["data"]["seed"], stream, expected["samples"])
         arrays["y"] = measured.y
         if measured.mask is not None:
             arrays["mask"] = measured.mask
         with datasets.created(block, SCHEMA, VERSION, expected) as file:
+            file.attrs["seconds"] = time.perf_counter() - began
             datasets.write_arrays(file, arrays)
     progress(stop - start)
 
@@ -146,10 +149,12 @@ def join(path: Path, expected: dict[str, Any]) -> None:
     Raises:
         InputError: if a block is missing or damaged.
     """
-    parts = []
+    parts, seconds = [], 0.0
     for start in blocks(expected["measurements"]):
         with datasets.open_checked(block_path(path, start), SCHEMA, VERSION) as file:
             parts.append(read_arrays(file))
+            seconds += float(file.attrs["seconds"])
     with datasets.created(path, SCHEMA, VERSION, expected) as file:
+        file.attrs["seconds"] = seconds
         datasets.write_arrays(file, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
     shutil.rmtree(block_path(path, 0).parent, ignore_errors=True)

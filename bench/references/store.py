@@ -2,7 +2,7 @@
 
 Layout of a reference, version 1; M test measurements, the first of the test split, S samples each:
 
-    /                attributes: schema, version, specification (JSON), provenance (JSON)
+    /                attributes: schema, version, specification (JSON), provenance (JSON), seconds (of core time)
     /x (M, S, d)     samples of the posterior, every so many of the states of half of the chains, float32
     /again (M, S, d) as many of the others: what an exact sampler would draw
     /mean /std (M, d)              of all states
@@ -57,6 +57,7 @@ class Reference:
         states: of all chains.
         y: the measurements.
         mask: sensors that are on, None where all are.
+        seconds: of core time that it took.
     """
 
     x: Floats
@@ -70,6 +71,7 @@ class Reference:
     states: Floats
     y: Floats
     mask: np.ndarray | None
+    seconds: float
 
 
 def specification(data: dict[str, Any], noise: float, measurements: int, samples: int) -> dict[str, Any]:
@@ -93,4 +95,4 @@ def read(path: Path, expected: dict[str, Any]) -> Reference:
     """
     with datasets.open_checked(path, SCHEMA, VERSION) as file:
         check_specification(path, datasets.record(file, "specification"), expected)
-        return Reference(**({"mask": None} | read_arrays(file)))
+        return Reference(**({"mask": None} | read_arrays(file)), seconds=float(file.attrs["seconds"]))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import density_accuracy, posterior_accuracy, processes, sampler_speed
+from bench import density_accuracy, metric_power, posterior_accuracy, processes, sampler_speed
 from bench.goals import Found, Options, goal, measuring_command, publish
 from bench.published import TABLE2
 from diffusion.formulations import VariancePreserving
@@ -138,3 +138,23 @@ def test_networks_that_are_not_there_are_named(
         monkeypatch.setattr("sys.argv", ["command", "--root", str(tmp_path)])
         assert command.main() == 2
         assert text in capsys.readouterr().err
+
+
+def test_metrics_flag_what_is_wrong_and_pass_what_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command's own goals, with a quarter of the samples."""
+    monkeypatch.setattr(metric_power, "SAMPLES", 250)
+    monkeypatch.setattr(metric_power, "DRAWS", 12)
+    monkeypatch.setattr(metric_power, "FULL", 50)
+    tables, goals = metric_power.compare(Options(Path(), 1))
+    assert {row["what"]: row["reached"] for row in goals if row["reached"] != "yes"} == {}
+    flagged = {
+        row["samples"]: {name for name, value in row.items() if name != "samples" and abs(value) > 6.0}
+        for rows in list(tables.values())[:1]
+        for row in rows
+    }
+    assert "mean shift" in flagged["shifted by 0.1 std"]
+    assert {"std ratio"} <= flagged["over-dispersed by 10 %"] & flagged["under-dispersed by 10 %"]
+    # Right marginals: only metrics of all components together can see it.
+    assert "energy distance" in flagged["no correlation"]
+    assert not flagged["no correlation"] & {"error", "mean shift", "std ratio", "CRPS", "marginal W1", "coverage"}
+    assert "error" in flagged["of another measurement"]
