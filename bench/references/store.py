@@ -29,11 +29,11 @@ from solvers.storage import check_specification
 SCHEMA = "fluxbench.reference"
 VERSION = 1
 BLOCK = 25
-"""Measurements a block: a minute's work for the nonlinear problem."""
-CHAINS, STATES = 8, 250
+"""Measurements a block: two minutes' work for the nonlinear problem."""
+CHAINS, STATES = 8, 500
 STEP, LONGEST = 0.25, 40
 """Of the leapfrog: its step, and how many a trajectory has at most."""
-LONGER = 4
+LONGER = 2
 ATTEMPTS = 3
 """Measurements that fall short are sampled again by chains LONGER times as long, up to so often."""
 R_HAT, EFFECTIVE = 1.01, 1_000
