@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from diffusion.formulations import Formulation
 from diffusion.networks import ScoreNetwork
@@ -29,6 +29,18 @@ def denoising_score_matching(network: ScoreNetwork, x0: Tensor, y: Tensor, t: Te
     sigma = network.formulation.sigma(t).to(x0.dtype)[:, None]
     error = (network.noise_prediction(m * x0 + sigma * z, y, t) + z).square().sum(dim=1)
     return (network.loss_weight(t).to(x0.dtype) * error).mean()
+
+
+class DenoisingLoss(nn.Module):
+    """:func:`denoising_score_matching` as the forward pass of a module, which data-parallel training wraps."""
+
+    def __init__(self, network: ScoreNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x0: Tensor, y: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """The loss, a scalar; arguments as there."""
+        return denoising_score_matching(self.network, x0, y, t, z)
 
 
 def log_normal_times(formulation: Formulation, u: Tensor, mean: float, std: float, noise_ratio_min: float) -> Tensor:

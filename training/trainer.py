@@ -2,6 +2,9 @@
 
 The loop is meant to be read from top to bottom. Everything random comes from one generator whose state is in the
 checkpoint, so a run that is killed and started again ends with the same bits as one that is not.
+
+In a process group (DistributedDataParallel) every rank draws the same batch from the same generator and takes its share
+of the rows, so that gradients, averaged over ranks, are those of one process but for rounding.
 """
 
 import copy
@@ -13,10 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from diffusion.formulations import Formulation
-from diffusion.losses import denoising_score_matching, log_normal_times
+from diffusion.losses import DenoisingLoss, log_normal_times
 from solvers import datasets
 from solvers.errors import InputError
 from solvers.measurements import MeasurementOperator
@@ -33,6 +37,9 @@ TICK_STEPS = 500
 Progress = Callable[[int], None]
 """Called with the number of steps done since the last call."""
 
+Statistics = dict[str, float]
+"""Of a tick: step, epoch, mean loss, steps a second, seconds in all."""
+
 
 def total_steps(cell: Cell, samples: int) -> int:
     """Optimiser steps of a cell on so many training samples; an epoch's last, smaller batch is left out."""
@@ -40,15 +47,24 @@ def total_steps(cell: Cell, samples: int) -> int:
     return recipe.epochs * (samples // recipe.batch_size)
 
 
-def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: Progress = lambda steps: None) -> None:
+def train(
+    cell: Cell,
+    data_path: Path,
+    path: Path,
+    device_name: str,
+    progress: Progress = lambda steps: None,
+    watch: Callable[[Statistics], None] = lambda statistics: None,
+) -> None:
     """Train ``cell`` on the data set at ``data_path``, or finish training it; the checkpoint is ``path``.
 
-    Statistics go beside it, a JSON line a tick, under the suffix ``.jsonl``.
+    Statistics go beside it, a JSON line a tick, under the suffix ``.jsonl``, and to ``watch``. Where a process group is
+    set up, every rank calls this, and the first one writes.
 
     Raises:
         InputError: if the data set is missing, damaged or smaller than a batch, ``path`` holds a checkpoint of another
-            configuration or device, or training diverges.
+            configuration or device, a batch cannot be shared evenly among the ranks, or training diverges.
     """
+    rank, ranks = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
     device = torch.device(device_name)
     dataset = datasets.read(data_path)
     recipe = cell.hyperparameters
@@ -64,10 +80,16 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
     steps_per_epoch = len(x0) // recipe.batch_size
     if steps_per_epoch == 0:
         raise InputError(f"{cell.problem}: expected at least a batch of {recipe.batch_size} samples, found {len(x0)}")
+    if recipe.batch_size % ranks != 0:
+        raise InputError(f"expected a number of ranks that divides the batch of {recipe.batch_size}, found {ranks}")
 
     generator = torch.Generator(device).manual_seed(cell.seed)
     torch.manual_seed(cell.seed)  # initial weights
     network = checkpoints.build_network(cell, x0.shape[1], y.shape[1]).to(device)
+    objective: nn.Module = DenoisingLoss(network)
+    if ranks > 1:
+        objective = DistributedDataParallel(objective)
+    mine = slice(rank * recipe.batch_size // ranks, (rank + 1) * recipe.batch_size // ranks)
     average = copy.deepcopy(network).requires_grad_(False) if recipe.average > 0.0 else None
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
     step, steps, seconds = 0, total_steps(cell, len(x0)), 0.0
@@ -86,7 +108,8 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
             average.load_state_dict(saved.average)
         generator.set_state(saved.generator)
         step, seconds = saved.step, saved.seconds
-    _keep_lines(statistics, step)
+    if rank == 0:
+        _keep_lines(statistics, step)
 
     made = provenance() | {"device": str(device)}
     epochs_per_tick = math.ceil(TICK_STEPS / steps_per_epoch)
@@ -99,7 +122,7 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
                 rows = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
                 t = draw_times(recipe, network.formulation, len(rows), generator)
                 z = torch.randn(len(rows), x0.shape[1], generator=generator, device=device)
-                loss = denoising_score_matching(network, x0[rows], y[rows], t, z)
+                loss = objective(x0[rows[mine]], y[rows[mine]], t[mine], z[mine])
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.param_groups[0]["lr"] = recipe.rate((step + i) / steps)
@@ -110,13 +133,19 @@ def train(cell: Cell, data_path: Path, path: Path, device_name: str, progress: P
             step += steps_per_epoch
             progress(steps_per_epoch)
 
-        mean_loss = loss_sum.item() / (step - first)
+        if ranks > 1:
+            distributed.all_reduce(loss_sum)
+        mean_loss = loss_sum.item() / (ranks * (step - first))
         elapsed = time.perf_counter() - began
         seconds += elapsed
         if not math.isfinite(mean_loss):
             raise InputError(f"{cell.network_name}: training diverged before step {step}: the loss is {mean_loss}")
-        tick = {"step": step, "epoch": step // steps_per_epoch, "loss": mean_loss}
-        _append_line(statistics, tick | {"steps_per_second": (step - first) / elapsed, "seconds": seconds})
+        tick: Statistics = {"step": step, "epoch": step // steps_per_epoch, "loss": mean_loss}
+        tick |= {"steps_per_second": (step - first) / elapsed, "seconds": seconds}
+        watch(tick)
+        if rank > 0:
+            continue
+        _append_line(statistics, tick)
         checkpoint = Checkpoint(
             specification=specification,
             x_size=x0.shape[1],
