@@ -26,7 +26,10 @@ from bench.references import hamiltonian, tempered
 from bench.references.gaussian import linear_gaussian
 from bench.references.make import posterior_of
 from solvers import datasets
+from solvers.flux_problems import FLUX_PROBLEMS
+from solvers.flux_problems.linear import LINEAR
 from solvers.problems import Floats
+from solvers.simulators import simulator
 from solvers.storage import Row
 
 PROFILE = "references"
@@ -62,10 +65,11 @@ def chains_and_calibration(config: Config) -> list[Row]:
 
 def closed_form(config: Config) -> Row:
     """The sampler against the Gaussian posterior where nothing is clipped, in units of the Monte Carlo error."""
-    data = layout.solved(config, "linear")
-    posterior, _ = posterior_of(data, min(noise for _, noise in layout.referenced(config)), 0, 25)
+    data = datasets.read(layout.solved(config, "linear"))
+    solve = simulator(LINEAR, config.flux.mesh)
+    posterior, _ = posterior_of(data, solve, min(noise for _, noise in layout.referenced(config)), 0, 25)
     prior = replace(posterior.prior, mean=FAR)
-    operator = datasets.read(data).operator
+    operator = solve.operator
     if operator is None:
         raise ValueError("expected a linear problem")
     y = posterior.y + (FAR - posterior.prior.mean) * operator.sum(axis=1)
@@ -88,7 +92,8 @@ def two_methods(config: Config) -> list[Row]:
     for problem, noise in layout.referenced(config):
         exact = layout.exact(config, problem, noise)
         began = time.perf_counter()
-        posterior, _ = posterior_of(layout.solved(config, problem), noise, 0, SUBSET)
+        data, solve = datasets.read(layout.solved(config, problem)), simulator(FLUX_PROBLEMS[problem], config.flux.mesh)
+        posterior, _ = posterior_of(data, solve, noise, 0, SUBSET)
         other = tempered.sample(posterior, 0, f"{problem}/tempered/{noise:g}", PARTICLES)
         x: Floats = np.maximum(other, 0.0)
         std = exact.std[:SUBSET]

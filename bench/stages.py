@@ -38,14 +38,10 @@ def solve(config: Config) -> None:
             datasets.read(layout.solved(config, problem))  # it is whole
             say(f"solve {problem}: there already -> {path}")
             continue
-        command = ["-m", "solvers.generate", "--problem", problem, "--out", str(path), "--ranks", str(config.ranks)]
+        command = ["-m", "solvers.generate", "--problem", problem, "--out", str(path)]
         command += ["--train", str(sizes.train_samples), "--test", str(sizes.test_samples), "--seed", str(config.seed)]
         command += ["--mesh", config.flux.mesh]
-        if sys.stderr.isatty():
-            command.append("--progress")
-        status = subprocess.run([*launcher(config.ranks), *command], check=False).returncode
-        if status != 0:
-            raise InputError(f"solve {problem}: the MPI job ended with status {status}, see above; its shards are kept")
+        _mpi_job(f"solve {problem}", command, config.ranks, "its shards are kept")
 
 
 def launcher(ranks: int) -> list[str]:
@@ -60,29 +56,32 @@ def launcher(ranks: int) -> list[str]:
 
 
 def reference(config: Config) -> None:
-    """Sample the reference posteriors of every flux problem and noise level.
+    """Sample the reference posteriors of every flux problem and noise level, by an MPI job of ``config.ranks`` ranks.
 
     Raises:
-        InputError: if a data set is missing, or a reference is another configuration's.
+        InputError: if the job fails.
     """
-    from bench.references import make, store
-
-    tasks: list[workers.Labelled] = []
-    todo = []
+    todo = 0
     for problem, noise in layout.referenced(config):
-        data, path = layout.solved(config, problem), layout.reference_path(config, problem, noise)
-        expected = layout.expected_reference(config, problem, noise)
+        path = layout.reference_path(config, problem, noise)
         if path.exists():
-            store.read(path, expected)  # it is whole
-            continue
-        todo.append((path, expected))
-        for start in make.blocks(expected["measurements"]):
-            task = partial(make.make_block, data, expected, start, path)
-            tasks.append((f"{path.stem} from {start}", make.block_size(expected, start), task))
-    if tasks:
-        workers.run(tasks, config.worker_count, "reference", "measurement", say)
-    for path, expected in todo:
-        make.join(path, expected)
+            layout.exact(config, problem, noise)  # it is whole
+            say(f"reference {path.stem}: there already -> {path}")
+        else:
+            todo += 1
+    if todo == 0:
+        return
+    command = ["-m", "bench.references.generate", "--configuration", config.model_dump_json()]
+    _mpi_job("reference", command, config.ranks, "its blocks are kept")
+
+
+def _mpi_job(what: str, command: list[str], ranks: int, kept: str) -> None:
+    command = [*launcher(ranks), *command, "--ranks", str(ranks)]
+    if sys.stderr.isatty():
+        command.append("--progress")
+    status = subprocess.run(command, check=False).returncode
+    if status != 0:
+        raise InputError(f"{what}: the MPI job ended with status {status}, see above; {kept}")
 
 
 def train(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Make reference posteriors, block by block: a piece of work for one process each.
+"""Make reference posteriors, block by block.
 
 Random numbers belong to a block's first measurement, so that whoever makes it writes the same. Measurements
 whose chains fall short of what is asked of every component are sampled again by longer ones.
@@ -6,7 +6,6 @@ whose chains fall short of what is asked of every component are sampled again by
 
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,61 +27,46 @@ from bench.references.store import (
     read_arrays,
 )
 from solvers import datasets
+from solvers.datasets import Dataset, Split
 from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import Measured, MeasurementOperator
-from solvers.simulators import simulator
+from solvers.simulators import Simulator
 from solvers.storage import check_specification
 
 
-def make_block(
-    data_path: Path,
-    expected: dict[str, Any],
-    start: int,
-    path: Path,
-    progress: Callable[[int], None] = lambda done: None,
-) -> None:
-    """Sample the posteriors of the measurements from ``start`` on, a block of them, unless that is done.
+def make_block(data: Dataset, solve: Simulator, expected: dict[str, Any], start: int, path: Path) -> None:
+    """Sample the posteriors of the measurements from ``start`` on, a block of them, and write the block.
 
     Args:
-        data_path: the data set.
-        expected: from :func:`specification`.
+        data: of the measurements.
+        solve: the forward problem.
+        expected: from :func:`bench.references.store.specification`.
         start: index of the first measurement.
         path: of the reference, beside which the block is written.
-        progress: called with the number of measurements done since the last call.
-
-    Raises:
-        InputError: if the data set is missing or damaged.
     """
     stop = start + block_size(expected, start)
-    block = block_path(path, start)
-    if not _is_whole(block, expected):
-        posterior, measured = posterior_of(data_path, expected["noise"], start, stop)
-        stream = f"{expected['data']['problem']}/reference/{expected['noise']:g}/{start}"
-        began = time.perf_counter()
-        arrays = _sampled(posterior, expected["data"]["seed"], stream, expected["samples"])
-        arrays["y"] = measured.y
-        if measured.mask is not None:
-            arrays["mask"] = measured.mask
-        with datasets.created(block, SCHEMA, VERSION, expected) as file:
-            file.attrs["seconds"] = time.perf_counter() - began
-            datasets.write_arrays(file, arrays)
-    progress(stop - start)
+    posterior, measured = posterior_of(data, solve, expected["noise"], start, stop)
+    stream = f"{expected['data']['problem']}/reference/{expected['noise']:g}/{start}"
+    began = time.perf_counter()
+    arrays = _sampled(posterior, expected["data"]["seed"], stream, expected["samples"])
+    arrays["y"] = measured.y
+    if measured.mask is not None:
+        arrays["mask"] = measured.mask
+    with datasets.created(block_path(path, start), SCHEMA, VERSION, expected) as file:
+        file.attrs["seconds"] = time.perf_counter() - began
+        datasets.write_arrays(file, arrays)
 
 
-def posterior_of(data_path: Path, noise: float, start: int, stop: int) -> tuple[FluxPosterior, Measured]:
-    """The posterior of test measurements ``start`` to ``stop - 1`` of a data set, and these as the networks see them.
-
-    Raises:
-        InputError: if the data set is missing or damaged.
-    """
-    data = datasets.read(data_path)
+def posterior_of(
+    data: Dataset, solve: Simulator, noise: float, start: int, stop: int
+) -> tuple[FluxPosterior, Measured]:
+    """Posteriors of test measurements ``start`` to ``stop - 1`` of a data set, and these as the networks see them."""
     problem, operator = FLUX_PROBLEMS[data.specification["problem"]], MeasurementOperator.of(data, noise)
-    seen = operator.measure(datasets.Split(data.test.x[:stop], data.test.y[:stop]), "test")
+    seen = operator.measure(Split(data.test.x[:stop], data.test.y[:stop]), "test")
     mask = None if seen.mask is None else seen.mask[start:]
     measured = Measured(seen.x[start:], seen.y[start:], mask, seen.noise[start:])
     y, noise_std = operator.y_scale.restore(measured.y), noise * operator.y_scale.span
-    solve = simulator(problem, data.specification["mesh"])
     return FluxPosterior(problem.prior, solve, y, noise_std, mask), measured
 
 
@@ -115,6 +99,15 @@ def _sampled(posterior: FluxPosterior, seed: int, stream: str, samples: int) -> 
         if len(todo) == 0:
             break
     return {name: np.stack([each[name] for each in found]) for name in found[0]}
+
+
+def missing(path: Path, expected: dict[str, Any]) -> list[int]:
+    """Where the blocks start that are not there yet.
+
+    Raises:
+        InputError: if one that is there was made otherwise.
+    """
+    return [start for start in blocks(expected["measurements"]) if not _is_whole(block_path(path, start), expected)]
 
 
 def block_path(path: Path, start: int) -> Path:
