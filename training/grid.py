@@ -11,16 +11,18 @@ that a grid that was killed goes on from there, and Tune keeps nothing of its ow
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from ray import train as ray_train
 from ray import tune
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import RayActorError
 from ray.train.torch import TorchTrainer
 from ray.tune.experiment import Trial
+from ray.tune.integration.ray_train import TuneReportCallback
 from ray.util.metrics import Gauge
 
 from solvers.errors import InputError
@@ -125,9 +127,7 @@ def train_all(works: Sequence[Work], how: Plan, folder: Path, watch: tune.Callba
 LOST = "its process was killed"
 
 
-def _round(
-    works: dict[str, Work], how: Plan, folder: Path, watch: tune.Callback, attempt: int
-) -> dict[str, str]:
+def _round(works: dict[str, Work], how: Plan, folder: Path, watch: tune.Callback, attempt: int) -> dict[str, str]:
     trial = tune.with_parameters(_packed if how.ranks == 1 else _ddp, works=works, how=how, folder=folder)
     resources = {"CPU": 1, "GPU": how.gpus} if how.ranks == 1 else {"CPU": 0}
     cells = [_columns(work.cell) for work in works.values()]
@@ -149,3 +149,92 @@ def _round(
         if result.error is not None:
             failed[result.config["cell"]["name"]] = _reason(result.error)
     return failed
+
+
+def _packed(config: dict[str, Any], works: dict[str, Work], how: Plan, folder: Path) -> None:
+    """A trial that trains by itself, in an actor that other cells had before."""
+    work = works[config["cell"]["name"]]
+    gauges = Gauges(work.cell.network_name)
+
+    def watch(statistics: Statistics) -> None:
+        gauges.set(statistics)
+        tune.report({**statistics, "steps": work.steps})
+
+    train(work.cell, work.data, work.path, how.device, watch=watch)
+
+
+def _ddp(config: dict[str, Any], works: dict[str, Work], how: Plan, folder: Path) -> None:
+    """A trial that starts the processes of a TorchTrainer and hands on what they say."""
+    work = works[config["cell"]["name"]]
+    trainer = TorchTrainer(
+        _ddp_rank,
+        train_loop_config={"work": work, "device": how.device},
+        scaling_config=ray_train.ScalingConfig(
+            num_workers=how.ranks, use_gpu=how.gpus > 0.0, resources_per_worker=_each(how)
+        ),
+        run_config=ray_train.RunConfig(
+            name=f"{work.cell.network_name}-{tune.get_context().get_trial_id()}",
+            storage_path=str(folder / "train"),
+            callbacks=[TuneReportCallback()],
+        ),
+    )
+    trainer.fit()
+
+
+def _ddp_rank(config: dict[str, Any]) -> None:
+    """One process of a cell; Train has set up the process group."""
+    work: Work = config["work"]
+    first = ray_train.get_context().get_world_rank() == 0
+    gauges = Gauges(work.cell.network_name) if first else None
+
+    def watch(statistics: Statistics) -> None:
+        if gauges is not None:
+            gauges.set(statistics)
+        ray_train.report({**statistics, "steps": work.steps})
+
+    train(work.cell, work.data, work.path, config["device"], watch=watch)
+
+
+def _each(how: Plan) -> dict[str, float]:
+    return {"CPU": 1, "GPU": how.gpus} if how.gpus > 0.0 else {"CPU": 1}
+
+
+class Gauges:
+    """What Ray's metrics say of a cell, for Prometheus to collect."""
+
+    def __init__(self, name: str) -> None:
+        self._gauges = {
+            key: Gauge(f"fluxbench_{key}", what, tag_keys=("cell",))
+            for key, what in {
+                "loss": "Mean loss of the last tick",
+                "steps_per_second": "Optimiser steps a second",
+                "step": "Optimiser steps done",
+                "gpu_memory": "Bytes of GPU memory held at most",
+            }.items()
+        }
+        self._tags = {"cell": name}
+
+    def set(self, statistics: Statistics) -> None:
+        """After a tick."""
+        held = float(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else 0.0
+        for key, gauge in self._gauges.items():
+            gauge.set(held if key == "gpu_memory" else statistics[key], tags=self._tags)
+
+
+def _columns(cell: Cell) -> dict[str, Any]:
+    """What the dashboard shows of a cell."""
+    names = ("problem", "formulation", "noise", "recipe", "seed")
+    return {"name": cell.network_name} | {name: getattr(cell, name) for name in names}
+
+
+def _name(trial: Trial) -> str:
+    return str(trial.config["cell"]["name"])
+
+
+def _reason(error: BaseException) -> str:
+    """One line; for a user's mistake or a divergence what the trainer said."""
+    cause = getattr(error, "cause", error)
+    if isinstance(error, RayActorError) or isinstance(cause, RayActorError):
+        return LOST
+    lines = [line for line in str(cause).strip().splitlines() if line.strip()]
+    return lines[-1].removeprefix("solvers.errors.InputError: ") if lines else type(cause).__name__
