@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 # Before Ray is imported: nothing is reported to its makers, and results of short trainings arrive at once.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -59,7 +60,7 @@ def connected(address: str | None, cores: int) -> Iterator[Cluster]:
     Raises:
         InputError: if there is no cluster at the address.
     """
-    common = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+    common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     if address is None:
         # Sockets' paths must be short, and what Ray leaves there is no part of the run.
         with tempfile.TemporaryDirectory(prefix="fluxbench-ray-", ignore_cleanup_errors=True) as directory:

@@ -3,8 +3,8 @@
 How a cell is trained is planned before anything starts, from its size and from what the cluster has:
 
 - *packed*: one process a cell, actors that are used again for the next one;
-- *ddp*: several processes a cell (TorchTrainer: gloo between cores, NCCL between GPUs), for cells so large that starting
-  them does not count.
+- *DDP*: several processes a cell (TorchTrainer: gloo between cores, NCCL between GPUs), for cells so large that
+  starting them does not count.
 
 A cell's result is the same cell whatever the way, but for rounding. It is in the checkpoint that the trial writes, so
 that a grid that was killed goes on from there, and Tune keeps nothing of its own that would have to be restored.
@@ -68,6 +68,11 @@ class Plan:
     at_once: int
 
     @property
+    def of_a_process(self) -> dict[str, float]:
+        """Resources, in Ray's words."""
+        return {"CPU": 1.0, "GPU": self.gpus} if self.gpus > 0.0 else {"CPU": 1.0}
+
+    @property
     def description(self) -> str:
         """One line, before it starts."""
         way = "packed, a process each" if self.ranks == 1 else f"DDP, {self.ranks} processes each"
@@ -128,8 +133,10 @@ LOST = "its process was killed"
 
 
 def _round(works: dict[str, Work], how: Plan, folder: Path, watch: tune.Callback, attempt: int) -> dict[str, str]:
-    trial = tune.with_parameters(_packed if how.ranks == 1 else _ddp, works=works, how=how, folder=folder)
-    resources = {"CPU": 1, "GPU": how.gpus} if how.ranks == 1 else {"CPU": 0}
+    if how.ranks == 1:
+        trial, resources = tune.with_parameters(_packed, works=works, device=how.device), how.of_a_process
+    else:  # the processes of its trainer take the resources
+        trial, resources = tune.with_parameters(_ddp, works=works, how=how, folder=folder), {"CPU": 0.0}
     cells = [_columns(work.cell) for work in works.values()]
     tuner = tune.Tuner(
         tune.with_resources(trial, resources),
@@ -145,13 +152,15 @@ def _round(works: dict[str, Work], how: Plan, folder: Path, watch: tune.Callback
         ),
     )
     failed = {}
-    for result in tuner.fit():
-        if result.error is not None:
-            failed[result.config["cell"]["name"]] = _reason(result.error)
+    results = tuner.fit()
+    for i in range(len(results)):
+        error, config = results[i].error, results[i].config
+        if error is not None and config is not None:
+            failed[config["cell"]["name"]] = _reason(error)
     return failed
 
 
-def _packed(config: dict[str, Any], works: dict[str, Work], how: Plan, folder: Path) -> None:
+def _packed(config: dict[str, Any], works: dict[str, Work], device: str) -> None:
     """A trial that trains by itself, in an actor that other cells had before."""
     work = works[config["cell"]["name"]]
     gauges = Gauges(work.cell.network_name)
@@ -160,7 +169,7 @@ def _packed(config: dict[str, Any], works: dict[str, Work], how: Plan, folder: P
         gauges.set(statistics)
         tune.report({**statistics, "steps": work.steps})
 
-    train(work.cell, work.data, work.path, how.device, watch=watch)
+    train(work.cell, work.data, work.path, device, watch=watch)
 
 
 def _ddp(config: dict[str, Any], works: dict[str, Work], how: Plan, folder: Path) -> None:
@@ -170,12 +179,12 @@ def _ddp(config: dict[str, Any], works: dict[str, Work], how: Plan, folder: Path
         _ddp_rank,
         train_loop_config={"work": work, "device": how.device},
         scaling_config=ray_train.ScalingConfig(
-            num_workers=how.ranks, use_gpu=how.gpus > 0.0, resources_per_worker=_each(how)
+            num_workers=how.ranks, use_gpu=how.gpus > 0.0, resources_per_worker=how.of_a_process
         ),
         run_config=ray_train.RunConfig(
             name=f"{work.cell.network_name}-{tune.get_context().get_trial_id()}",
             storage_path=str(folder / "train"),
-            callbacks=[TuneReportCallback()],
+            callbacks=[TuneReportCallback()],  # type: ignore[list-item],
         ),
     )
     trainer.fit()
@@ -193,10 +202,6 @@ def _ddp_rank(config: dict[str, Any]) -> None:
         ray_train.report({**statistics, "steps": work.steps})
 
     train(work.cell, work.data, work.path, config["device"], watch=watch)
-
-
-def _each(how: Plan) -> dict[str, float]:
-    return {"CPU": 1, "GPU": how.gpus} if how.gpus > 0.0 else {"CPU": 1}
 
 
 class Gauges:

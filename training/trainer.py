@@ -47,7 +47,7 @@ def total_steps(cell: Cell, samples: int) -> int:
     return recipe.epochs * (samples // recipe.batch_size)
 
 
-def train(
+def train(  # noqa: PLR0912 - one loop, from top to bottom
     cell: Cell,
     data_path: Path,
     path: Path,

@@ -77,9 +77,8 @@ class Watch(tune.Callback):
         self._height = len(lines)
 
     def _summary(self, now: float) -> str:
-        done = (
-            self._before + sum(self._done.values()) + sum(int(each.get("step", 0)) for each in self._running.values())
-        )
+        running = sum(int(last.get("step", 0)) for last in self._running.values())
+        done = self._before + sum(self._done.values()) + running
         rate = max(done - self._before, 0) / max(now - self._began, 1e-9)
         left = (self._steps - done) / rate if rate > 0.0 else 0.0
         failed = f", {len(self._failed)} failed" if self._failed else ""
