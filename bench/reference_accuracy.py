@@ -25,6 +25,7 @@ from bench.metrics import calibration
 from bench.references import hamiltonian, tempered
 from bench.references.gaussian import linear_gaussian
 from bench.references.make import posterior_of
+from bench.references.store import EFFECTIVE, R_HAT
 from solvers import datasets
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.flux_problems.linear import LINEAR
@@ -33,7 +34,6 @@ from solvers.simulators import simulator
 from solvers.storage import Row
 
 PROFILE = "references"
-R_HAT, EFFECTIVE = 1.01, 1_000
 P_VALUE = 0.001
 """Of calibration: exact references fall below it once in a thousand tables."""
 SUBSET, PARTICLES = 2, 2_000
@@ -54,7 +54,11 @@ def chains_and_calibration(config: Config) -> list[Row]:
         spread = np.where(exact.std > 0.0, exact.std, 1.0)
         rows.append(
             {"problem": problem, "noise": noise, "measurements": len(exact.x), "samples": exact.x.shape[1]}
-            | {"R-hat": float(exact.r_hat.max()), "effective": float(exact.effective.min())}
+            | {
+                "R-hat": float(exact.r_hat.max()),
+                "effective": float(exact.effective.min()),
+                "in tails": float(exact.tail.min()),
+            }
             | {"error of mean / std": float((exact.mean_error / spread).max())}
             | {"acceptance": float(exact.acceptance.min()), "most states": int(exact.states.max())}
             | {"core seconds": exact.seconds}
