@@ -22,13 +22,14 @@ from solvers.storage import Row, check_specification
 from training.cells import Cell
 
 COLUMNS = (
-    *("problem", "noise", "mask_rate", "recipe", "amortised", "formulation", "sampler", "alpha", "seed"),
+    *("problem", "noise", "sensors_on", "recipe", "amortised", "formulation", "sampler", "alpha", "seed"),
     *("metric", "wall", "segment", "value", "error", "floor", "prior", "linear_gaussian", "paper", "reference"),
     *("measurements", "generated", "evaluations", "seconds", "epochs"),
 )
 """Of `scores.csv`. `error` is the Monte Carlo error of `value`; `floor` is what exact samples get, `prior` what samples
-of the prior do, `linear_gaussian` those of the posterior that ignores clipping; `reference` says with what samples are
-compared; `seconds` is the time that drawing them took."""
+of the prior do, `linear_gaussian` those of the posterior under the prior that is not clipped; `reference` says with
+what samples are compared; `sensors_on` is the share of sensors that are, the mask's rate; `seconds` is the time that
+drawing the samples took."""
 BOUNDS = ("floor", "prior", "linear_gaussian")
 
 Noise = float | None
@@ -152,7 +153,7 @@ def _common(cell: Cell, by: sample_files.Integrator, found: PosteriorSamples) ->
     return {
         "problem": cell.problem,
         "noise": cell.noise,
-        "mask_rate": 1.0 if problem is None else problem.sensors_on,
+        "sensors_on": 1.0 if problem is None else problem.sensors_on,
         "recipe": cell.recipe,
         "amortised": None if cell.amortised is None else "yes",
         "formulation": cell.formulation,

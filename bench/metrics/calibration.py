@@ -25,7 +25,8 @@ def ranks(samples: Floats, truth: Floats, seed: int = 0) -> Floats:
 def uniformity(shares: Floats) -> float:
     """P-value of uniform ranks (M, d): the smallest of 2 d Kolmogorov-Smirnov tests, times 2 d (Bonferroni), at most 1.
 
-    Of each component's ranks u, which tell a shift, and of |2 u - 1|, which tells too wide and too narrow posteriors.
+    At most a share p of exact posteriors gets a p-value below p; fewer do where components depend on each other. Of
+    each component's ranks u, which tell a shift, and of |2 u - 1|, which tells too wide and too narrow posteriors.
     """
     tested = [each for u in shares.T for each in (u, np.abs(2.0 * u - 1.0))]
     return float(min(1.0, len(tested) * min(kstest(each, "uniform").pvalue for each in tested)))

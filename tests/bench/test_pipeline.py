@@ -109,7 +109,7 @@ def test_every_number_stands_beside_its_bounds_and_its_error(root: Path) -> None
         assert (row["linear_gaussian"] != "") == (row["problem"] in FLUX), row
         assert float(row["seconds"]) > 0.0
         assert float(row["evaluations"]) > 1.0
-    assert {row["mask_rate"] for row in rows if row["problem"] == "multi-operator"} == {"0.7"}
+    assert {row["sensors_on"] for row in rows if row["problem"] == "multi-operator"} == {"0.7"}
     assert {row["reference"] for row in rows} == {
         *("test samples in the band", "exact conditional", "truth", "reference posterior", "")
     }
@@ -311,7 +311,7 @@ def test_other_configurations_of_the_same_name_are_refused(root: Path, capsys: p
     line = failing(capsys, "score", *options(root, "densities.generated=999"))
     assert "generated = 1000, but 999 is asked for" in line
     line = failing(capsys, "report", *options(root, "sampling.euler_maruyama_steps=101"))
-    assert "samples.integrator.steps = 100, but 101 is asked for" in line
+    assert "scored.integrator.steps = 100, but 101 is asked for" in line
 
 
 def test_stages_out_of_order_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
