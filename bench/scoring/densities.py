@@ -53,7 +53,7 @@ def rows(dataset: Dataset, samples: Floats, log_densities: Callable[[Floats], Fl
     """Every metric of samples.
 
     A distance is a mean over the values of y, then over ``REFERENCE_DRAWS`` draws of what samples are compared with. Its
-    Monte Carlo error is that of these draws; what other samples would get, several training seeds and floors tell. The
+    Monte Carlo error is that of these draws; several training seeds tell the rest. The
     log score is the mean of -log q(x | y) over exact draws, in nats.
 
     Args:
