@@ -53,8 +53,8 @@ def rows(dataset: Dataset, samples: Floats, log_densities: Callable[[Floats], Fl
     """Every metric of samples.
 
     A distance is a mean over the values of y, then over ``REFERENCE_DRAWS`` draws of what samples are compared with. Its
-    Monte Carlo error is that of these draws; several training seeds tell the rest. The
-    log score is the mean of -log q(x | y) over exact draws, in nats.
+    Monte Carlo error is that of these draws; several training seeds tell the rest. The log score is the mean of
+    -log q(x | y) over exact draws, in nats.
 
     Args:
         dataset: the test split and the density's name.
