@@ -52,8 +52,8 @@ def band(x: Floats, y: Floats, centre: float) -> tuple[Floats, Floats]:
 def rows(dataset: Dataset, samples: Floats, log_densities: Callable[[Floats], Floats] | None) -> list[Row]:
     """Every metric of samples.
 
-    A distance is a mean over the values of y, then over ``REFERENCE_DRAWS`` draws of what samples are compared with. Its
-    Monte Carlo error is that of these draws; several training seeds tell the rest. The log score is the mean of
+    A distance is a mean over the values of y, then over ``REFERENCE_DRAWS`` draws of what samples are compared with.
+    Its Monte Carlo error is that of these draws; several training seeds tell the rest. The log score is the mean of
     -log q(x | y) over exact draws, in nats.
 
     Args:
