@@ -23,14 +23,14 @@ from training.cells import Cell
 
 COLUMNS = (
     *("problem", "noise", "sensors_on", "recipe", "amortised", "formulation", "sampler", "alpha", "seed"),
-    *("metric", "wall", "segment", "value", "error", "floor", "prior", "linear_gaussian", "paper", "reference"),
-    *("measurements", "generated", "evaluations", "seconds", "epochs"),
+    *("metric", "wall", "segment", "value", "error", "floor", "floor_error", "prior", "linear_gaussian", "paper"),
+    *("reference", "measurements", "generated", "evaluations", "seconds", "epochs"),
 )
-"""Of `scores.csv`. `error` is the Monte Carlo error of `value`; `floor` is what exact samples get, `prior` what samples
-of the prior do, `linear_gaussian` those of the posterior under the prior that is not clipped; `reference` says with
-what samples are compared; `sensors_on` is the share of sensors that are, the mask's rate; `seconds` is the time that
-drawing the samples took."""
-BOUNDS = ("floor", "prior", "linear_gaussian")
+"""Of `scores.csv`. `error` is the Monte Carlo error of `value`; `floor` is what exact samples get, and `floor_error` the
+error of that; `prior` is what samples of the prior get, `linear_gaussian` those of the posterior under the prior that is
+not clipped. `reference` says with what samples are compared, `sensors_on` the share of sensors that are on (the mask's
+rate), `seconds` the time that drawing the samples took."""
+BOUNDS = ("floor", "floor_error", "prior", "linear_gaussian")
 
 Noise = float | None
 
@@ -83,6 +83,8 @@ def table(config: Config) -> list[Row]:
         beside = known.setdefault((problem, noise), defaultdict(dict))
         for row in files.read(layout.bound_path(config, problem, noise), _bounded(config, problem, noise)):
             beside[_number(row)][row["bound"]] = row["value"]
+            if row["bound"] == "floor":
+                beside[_number(row)]["floor_error"] = row["error"]
     found = []
     for cell, by in layout.sampled(config):
         beside = known[cell.problem, _noise(cell)]

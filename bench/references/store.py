@@ -7,7 +7,8 @@ Layout of a reference, version 1; M test measurements, the first of the test spl
     /again (M, S, d) as many of the others, as an exact sampler would draw; either half has at least half of the
                      effective samples
     /mean /std (M, d)              of all states
-    /mean_error (M, d)             Monte Carlo standard error of the mean, 0 where all states are clipped
+    /mean_error (M, d)             Monte Carlo standard error of the mean, 0 where all states are clipped; that of the
+                                   standard deviation is about std / (2 effective)^(1/2)
     /r_hat /effective /tail (M, d) rank-normalised split R-hat, effective samples in bulk and tails, of the fluxes
                                    before clipping (Vehtari et al. 2021)
     /acceptance /states (M,)       share of accepted trajectories, states of all chains
