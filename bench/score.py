@@ -26,10 +26,10 @@ COLUMNS = (
     *("metric", "wall", "segment", "value", "error", "floor", "floor_error", "prior", "linear_gaussian", "paper"),
     *("reference", "measurements", "generated", "evaluations", "seconds", "epochs"),
 )
-"""Of `scores.csv`. `error` is the Monte Carlo error of `value`; `floor` is what exact samples get, and `floor_error` the
-error of that; `prior` is what samples of the prior get, `linear_gaussian` those of the posterior under the prior that is
-not clipped. `reference` says with what samples are compared, `sensors_on` the share of sensors that are on (the mask's
-rate), `seconds` the time that drawing the samples took."""
+"""Of `scores.csv`. `error` is the Monte Carlo error of `value`; `floor` is what exact samples get, and `floor_error`
+the error of that; `prior` is what samples of the prior get, `linear_gaussian` those of the posterior under the prior
+that is not clipped. `reference` says with what samples are compared, `sensors_on` the share of sensors that are on (the
+mask's rate), `seconds` the time that drawing the samples took."""
 BOUNDS = ("floor", "floor_error", "prior", "linear_gaussian")
 
 Noise = float | None

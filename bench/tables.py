@@ -1,6 +1,7 @@
 """The tidy tables, and the same numbers in the paper's shape as Markdown."""
 
 from collections import defaultdict
+from math import sqrt
 from statistics import fmean, stdev
 
 import torch
@@ -187,7 +188,7 @@ def posterior_markdown(config: Config, rows: list[Row]) -> str:
         entries = []
         for metric in POSTERIOR:
             those = [row for row in group if row["metric"] == metric]
-            error = "" if those[0]["error"] is None else f" ± {_mean(those, 'error', 4)}"
+            error = "" if those[0]["error"] is None else f" ± {_error(those):.4f}"
             entries.append(f"**{_mean(those, 'value', 4)}**{error} ({_mean(those, 'floor', 4)})")
         lines.append(f"| {' | '.join(key)} | {' | '.join(entries)} |")
     lines.append(
@@ -267,6 +268,11 @@ def _means(rows: list[Row], *columns: str) -> list[float]:
 def _mean(rows: list[Row], column: str, digits: int = 3) -> str:
     """A mean as a table shows it: "-" where there is none."""
     return "-" if any(row[column] is None for row in rows) else f"{_means(rows, column)[0]:.{digits}f}"
+
+
+def _error(rows: list[Row]) -> float:
+    """Monte Carlo error of the mean over rows, which are independent."""
+    return sqrt(sum(row["error"] ** 2 for row in rows)) / len(rows)
 
 
 def _training(config: Config, row: Row) -> str:
