@@ -1,7 +1,6 @@
 """The tidy tables, and the same numbers in the paper's shape as Markdown."""
 
 from collections import defaultdict
-from math import sqrt
 from statistics import fmean, stdev
 
 import torch
@@ -172,7 +171,8 @@ def posterior_markdown(config: Config, rows: list[Row]) -> str:
     """How far samples are from the exact posteriors, by every metric that can tell."""
     lines = [
         "## Distance from the exact posterior\n",
-        "Each entry: **value** ± Monte Carlo error (floor: as many exact samples, scored the same way). Excess error",
+        "Each entry: **value** ± Monte Carlo error (floor: as many exact samples, scored the same way); training seeds",
+        "share the measurements, and so the error. Excess error",
         "and excess CRPS: beyond the exact posterior's on the same measurements, in mean fluxes and in units of flux.",
         "Mean shift, std ratio and marginal W1: segment by segment, in units of the exact posterior's standard",
         "deviation. Energy distance and sliced W1: of all segments, whitened. C2ST: how often a classifier tells",
@@ -188,7 +188,7 @@ def posterior_markdown(config: Config, rows: list[Row]) -> str:
         entries = []
         for metric in POSTERIOR:
             those = [row for row in group if row["metric"] == metric]
-            error = "" if those[0]["error"] is None else f" ± {_error(those):.4f}"
+            error = "" if those[0]["error"] is None else f" ± {_mean(those, 'error', 4)}"
             entries.append(f"**{_mean(those, 'value', 4)}**{error} ({_mean(those, 'floor', 4)})")
         lines.append(f"| {' | '.join(key)} | {' | '.join(entries)} |")
     lines.append(
@@ -268,11 +268,6 @@ def _means(rows: list[Row], *columns: str) -> list[float]:
 def _mean(rows: list[Row], column: str, digits: int = 3) -> str:
     """A mean as a table shows it: "-" where there is none."""
     return "-" if any(row[column] is None for row in rows) else f"{_means(rows, column)[0]:.{digits}f}"
-
-
-def _error(rows: list[Row]) -> float:
-    """Monte Carlo error of the mean over rows, which are independent."""
-    return sqrt(sum(row["error"] ** 2 for row in rows)) / len(rows)
 
 
 def _training(config: Config, row: Row) -> str:
