@@ -41,7 +41,7 @@ STEP, LONGEST = 0.25, 40
 FARTHEST = 12.0
 """Standard deviations of the prior: a trajectory that ends farther away has lost its way, and is not worth a solve."""
 LONGER = 2
-ATTEMPTS = 3
+ATTEMPTS = 4
 """Measurements that fall short are sampled again by chains LONGER times as long, up to so often."""
 R_HAT, EFFECTIVE = 1.01, 1_000
 """What a measurement is to reach in every component."""
