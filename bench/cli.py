@@ -18,6 +18,10 @@ STAGES = {
         "solve the forward problems under MPI; writes runs/<name>/data/*.h5",
         "fluxbench solve --ranks 4 --set name=large --set flux.train_samples=36000",
     ),
+    "reference": (
+        "sample the exact posteriors of the flux problems by Monte Carlo; writes runs/<name>/references",
+        "fluxbench reference --profile quick  (after solve)",
+    ),
     "train": (
         "train a score network for every formulation and noise level; writes runs/<name>/cells",
         'fluxbench train --set name=mine --set "flux.noise=[0.0, 0.1]" --set flux.epochs=50  (after solve)',
@@ -27,7 +31,7 @@ STAGES = {
         'fluxbench sample --set "sampling.alphas=[0.0, 0.5, 1.0]"',
     ),
     "score": (
-        "score the samples; writes results/<name>/table2.csv and flux.csv",
+        "score the samples; writes results/<name>/scores.csv and table2.csv",
         "fluxbench score --profile quick",
     ),
     "report": (

@@ -11,11 +11,10 @@ import sys
 from collections import defaultdict
 from statistics import fmean, stdev
 
-from bench import report
+from bench import score
 from bench.config import load
 from bench.goals import Found, Options, goal, measuring_command
 from bench.published import PRINTED, TABLE2
-from bench.score import formulation_name
 from solvers.errors import InputError
 from solvers.storage import Row
 
@@ -28,19 +27,19 @@ METRICS = (*PRINTED, "W1")
 
 
 def entries(scores: list[Row]) -> list[Row]:
-    """One row for each entry that the paper printed, from the rows of ``table2.csv``."""
+    """One row for each entry that the paper printed, from the rows of ``scores.csv``."""
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in scores:
-        where = formulation_name(row), row["alpha"], row["dataset"]
+        where = row["formulation"], row["alpha"], row["problem"]
         if row["recipe"] == RECIPE and row["metric"] in METRICS and where in TABLE2:
-            groups[row["metric"], row["dataset"], formulation_name(row), row["sampler"]].append(row)
+            groups[row["metric"], row["problem"], row["formulation"], row["sampler"]].append(row)
     found: list[Row] = []
     for (metric, dataset, formulation, sampler), rows in groups.items():
-        score, floor = fmean(row["score"] for row in rows), rows[0]["floor"]
-        entry = {"metric": metric, "data set": dataset, "formulation": formulation, "sampler": sampler, "score": score}
+        value, floor = fmean(row["value"] for row in rows), rows[0]["floor"]
+        entry = {"metric": metric, "data set": dataset, "formulation": formulation, "sampler": sampler, "score": value}
         if len(rows) > 1:
-            entry["std over seeds"] = stdev(row["score"] for row in rows)
-        entry |= {"floor": floor, "score / floor": score / floor}
+            entry["std over seeds"] = stdev(row["value"] for row in rows)
+        entry |= {"floor": floor, "score / floor": value / floor}
         if rows[0]["paper"] is not None:
             entry["paper"] = rows[0]["paper"]
         found.append(
@@ -93,7 +92,7 @@ def compare(options: Options) -> Found:
     Raises:
         InputError: if the run is not there or made otherwise.
     """
-    table = entries(report.rows(load(PROFILE, [f"root={options.root}"]))[0])
+    table = entries(score.table(load(PROFILE, [f"root={options.root}"])))
     return {"Entries of Table 2": table, "Means over the entries": means(table)}, goals_of(table)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from bench import layout
 from bench.config import Config
-from bench.references import linear_gaussian
+from bench.references.gaussian import linear_gaussian
 from bench.samples import Integrator
-from bench.score import EXACT_DRAWS, band
+from bench.scoring.densities import EXACT_DRAWS, band
 from bench.tables import formulation_label, sampler_label
 from solvers import datasets
 from solvers.densities import DENSITIES
@@ -34,7 +34,7 @@ def draw_all(config: Config, flux: list[Row]) -> list[Path]:
 
     Args:
         config: the run.
-        flux: the rows of ``flux.csv``.
+        flux: the rows of the flux problems in ``scores.csv``.
     """
     folder = config.results / "figures"
     for old in folder.glob("*.png"):  # of formulations that are no longer in the run
@@ -62,6 +62,7 @@ def draw_all(config: Config, flux: list[Row]) -> list[Path]:
                 pictures.append(save(folder / f"cases_{problem}_{recipe}_{name}.png", cases(config, cell, by)))
         for problem in config.flux.problems:
             here = [row for row in flux if (row["recipe"], row["problem"], row["seed"]) == (recipe, problem, seed)]
+            here = [row for row in here if row.get("wall")]
             for metric in ("error", "std"):
                 path = folder / f"{metric}_{problem}_{recipe}.png"
                 pictures.append(save(path, segments(config, here, metric)))
@@ -185,9 +186,10 @@ def segments(config: Config, flux: list[Row], metric: str) -> Figure:
                 if not line:
                     continue  # amortised networks have no level zero
                 _line(axis, line, "value", color=colour, marker="o", ms=3, label=f"model, noise {noise:g}")
-                if line[0]["exact"] is not None:  # the problem is linear
-                    label = f"linear-Gaussian, noise {noise:g}"
-                    _line(axis, line, "exact", color=colour, ls="--", lw=1.0, label=label)
+                for bound, known in (("floor", "exact posterior"), ("linear_gaussian", "linear-Gaussian")):
+                    if line[0][bound] is not None:
+                        _line(axis, line, bound, color=colour, ls="--", lw=1.0, label=f"{known}, noise {noise:g}")
+                        break
             _line(
                 axis, [row for row in here if row["noise"] == noises[-1]], "prior", color="0.5", ls=":", label="prior"
             )

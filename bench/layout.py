@@ -5,6 +5,8 @@ from typing import Any
 
 from bench import samples
 from bench.config import Config
+from bench.references import store
+from bench.references.store import Reference
 from bench.samples import Integrator, PosteriorSamples, sample_specification
 from solvers import datasets
 from solvers.storage import check_specification
@@ -31,9 +33,15 @@ def score_path(config: Config, cell: Cell, integrator: Integrator) -> Path:
     return config.runs / "scores" / f"{cell.name}_alpha-{integrator.alpha:g}.json"
 
 
-def floor_path(config: Config, problem: str) -> Path:
-    """The floors of a joint density."""
-    return config.runs / "scores" / f"{problem}_floor.json"
+def bound_path(config: Config, problem: str, noise: float | None) -> Path:
+    """What bounds the scores of a joint density, or of a flux problem at a noise level."""
+    level = "" if noise is None else f"_noise-{noise:g}"
+    return config.runs / "scores" / f"{problem}{level}_bounds.json"
+
+
+def reference_path(config: Config, problem: str, noise: float) -> Path:
+    """Reference posteriors of a flux problem at a noise level."""
+    return config.runs / "references" / f"{problem}_noise-{noise:g}.h5"
 
 
 def sampled(config: Config) -> list[tuple[Cell, Integrator]]:
@@ -47,6 +55,19 @@ def data_specification(config: Config, problem: str) -> dict[str, Any]:
     return datasets.expected_specification(
         problem, sizes.train_samples, sizes.test_samples, config.seed, config.flux.mesh
     )
+
+
+def referenced(config: Config) -> list[tuple[str, float]]:
+    """The flux problems and noise levels of a run that have reference posteriors: levels above 0, if any."""
+    if config.flux.references == 0:
+        return []
+    return [(problem, noise) for problem in config.flux.problems for noise in config.flux.noise if noise > 0.0]
+
+
+def expected_reference(config: Config, problem: str, noise: float) -> dict[str, Any]:
+    """What reference posteriors must carry."""
+    data, flux = data_specification(config, problem), config.flux
+    return store.specification(data, noise, flux.measurements, flux.references)
 
 
 def expected_samples(config: Config, cell: Cell, integrator: Integrator) -> dict[str, Any]:
@@ -64,6 +85,15 @@ def drawn(config: Config, cell: Cell, integrator: Integrator) -> PosteriorSample
     path = sample_path(config, cell, integrator)
     check_specification(path, samples.specification(path), expected_samples(config, cell, integrator))
     return samples.read(path)
+
+
+def exact(config: Config, problem: str, noise: float) -> Reference:
+    """Reference posteriors, which must have been made with this configuration.
+
+    Raises:
+        InputError: if they are missing, damaged or made otherwise.
+    """
+    return store.read(reference_path(config, problem, noise), expected_reference(config, problem, noise))
 
 
 def solved(config: Config, problem: str) -> Path:

@@ -3,62 +3,22 @@
     .venv/bin/fluxbench run --profile linear
     .venv/bin/python -m bench.posterior_accuracy
 
-The exact posterior is sampled by :mod:`bench.clipped`. Beside each noise level stands whether that reference can be
-trusted: the largest split R-hat, and the coverage of its own 90 % intervals, which is 0.9 for an exact posterior.
+Error of the posterior mean, posterior standard deviation and coverage, of samples and of as many from the run's
+reference posteriors (:mod:`bench.references`). Beside each noise level stands whether these can be trusted: the largest
+split R-hat and the fewest effective samples.
 """
 
 import sys
 
-import numpy as np
-
-from bench import layout, metrics
-from bench.clipped import clipped_posterior
+from bench import layout, score
 from bench.config import load
 from bench.goals import Found, Options, goal, line, measuring_command
-from solvers import datasets
-from solvers.datasets import Dataset
-from solvers.errors import InputError
-from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.measurements import MeasurementOperator
-from solvers.problems import Floats
 from solvers.storage import Row
-from training.cells import Cell
 from training.trainer import total_steps
 
 PROFILE = "linear"
 STEPS = 20_000
-
-
-def summary(x: Floats, truth: Floats, mean_flux: float) -> Row:
-    """Error of the posterior mean, posterior standard deviation and coverage of the 90 % interval, over everything.
-
-    Args:
-        x: samples, shape (M, S, d).
-        truth: shape (M, d).
-        mean_flux: over all segments and test samples.
-    """
-    low, high = np.quantile(x, (0.05, 0.95), axis=1)
-    return {
-        "error": float(metrics.segment_errors(x.mean(axis=1), truth, mean_flux).mean()),
-        "std": float(metrics.segment_stds(x).mean()),
-        "coverage": float(((low <= truth) & (truth <= high)).mean()),
-    }
-
-
-def reference(cell: Cell, dataset: Dataset, measured: Floats) -> Row:
-    """The exact posterior of normalised measurements (M, n) summed up, and whether it can be trusted.
-
-    Raises:
-        InputError: if the data set has no sensor operator.
-    """
-    if dataset.operator is None:
-        raise InputError(f"{cell.problem}: expected a data set with its sensor operator, found none")
-    scale = MeasurementOperator.of(dataset, cell.noise).y_scale
-    prior = FLUX_PROBLEMS[cell.problem].prior
-    exact = clipped_posterior(prior, dataset.operator, scale.restore(measured), cell.noise * scale.span)
-    found = summary(exact.x, dataset.test.x[: len(measured)], float(dataset.test.x.mean()))
-    trust = {"R-hat": float(exact.r_hat.max()), "acceptance": exact.acceptance}
-    return {f"exact {name}": value for name, value in found.items()} | trust
+METRICS = ("error", "std", "coverage")
 
 
 def compare(options: Options) -> Found:
@@ -68,34 +28,30 @@ def compare(options: Options) -> Found:
         InputError: if the run is not there or made otherwise.
     """
     config = load(PROFILE, [f"root={options.root}"])
+    scores = [row for row in score.table(config) if row["metric"] in METRICS and not row.get("wall")]
     rows, reached = [], []
-    references: dict[tuple[str, float], Row] = {}
     for cell, by in layout.sampled(config):
-        dataset = datasets.read(layout.solved(config, cell.problem))
-        found = layout.drawn(config, cell, by)
-        truth, mean_flux = dataset.test.x[: len(found.x)], float(dataset.test.x.mean())
-        # Fluxes are not negative, which a network only knows from its data: a sample below zero means zero.
-        ours = summary(np.maximum(found.x, 0.0), truth, mean_flux)
-        row: Row = {"noise": cell.noise, "formulation": cell.formulation, "sampler": by.label, **ours}
+        those = {row["metric"]: row for row in scores if (row["noise"], row["alpha"]) == (cell.noise, by.alpha)}
+        row: Row = {"noise": cell.noise, "formulation": cell.formulation, "sampler": by.label}
+        row |= {name: those[name]["value"] for name in METRICS}
         where = f"noise {cell.noise:g}, {by.label}"
-        steps = total_steps(cell, len(dataset.train.x))
         if cell.noise == 0.0:
-            error = ours["error"]
+            error = row["error"]
             reached.append(goal(f"{where}: error", error, error < 0.02, "below 0.02 (the paper: 0.059)"))
         else:
-            key = cell.problem, cell.noise
-            if key not in references:  # every sampler has the same measurements
-                references[key] = reference(cell, dataset, found.y)
-            exact = references[key]
-            row |= exact
-            error, std = (ours[name] / exact[f"exact {name}"] for name in ("error", "std"))
-            coverage = abs(ours["coverage"] - 0.9)
+            row |= {f"exact {name}": those[name]["floor"] for name in METRICS}
+            exact = layout.exact(config, cell.problem, cell.noise)
+            row |= {"R-hat": float(exact.r_hat.max()), "effective": float(exact.effective.min())}
+            error, std = (row[name] / row[f"exact {name}"] for name in ("error", "std"))
+            coverage = abs(row["coverage"] - 0.9)
             reached += [
                 goal(f"{where}: error / exact", error, error <= 1.1, "at most 1.1"),
                 goal(f"{where}: std / exact", std, abs(std - 1.0) <= 0.1, "0.9 to 1.1"),
                 goal(f"{where}: distance of 90 % coverage from 0.9", coverage, coverage <= 0.02, "at most 0.02"),
             ]
-        rows.append(row | {"steps": steps, "seed": cell.seed, "measurements": len(truth), "samples": found.x.shape[1]})
+        steps = total_steps(cell, config.sizes(cell.problem).train_samples)
+        sizes = {name: those["error"][name] for name in ("measurements", "generated", "evaluations")}
+        rows.append(row | {"steps": steps, "seed": cell.seed} | sizes)
         print(line(rows[-1]), flush=True)
     steps = max(row["steps"] for row in rows)
     reached.append(goal("training steps", steps, steps <= STEPS, f"at most {STEPS:,}"))

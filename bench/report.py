@@ -18,12 +18,15 @@ def write_report(config: Config) -> str:
         InputError: if a score or a sample file is missing or made otherwise.
     """
     made = provenance()
-    table2, flux = rows(config)
+    rows = scores.table(config)
+    table2, flux = _of(rows, config.densities.problems), _of(rows, config.flux.problems)
     parts = []
     if table2:
         parts.append(tables.table2_markdown(config, table2))
     if flux:
         parts.append(tables.flux_markdown(config, flux))
+        if layout.referenced(config):
+            parts.append(tables.posterior_markdown(config, flux))
     if len(config.training.recipes) > 1:
         parts.append(tables.recipes_markdown(config, table2, flux))
     text = "\n".join(parts)
@@ -38,31 +41,17 @@ def write_report(config: Config) -> str:
 
 
 def write_tables(config: Config) -> None:
-    """Write ``table2.csv`` and ``flux.csv`` from the score files.
+    """Write ``scores.csv``, and of it ``table2.csv`` in the paper's terms.
 
     Raises:
         InputError: if a score file is missing or made otherwise.
     """
-    table2, flux = rows(config)
+    rows = scores.table(config)
+    write_csv(config.results / "scores.csv", rows, scores.COLUMNS)
+    table2 = tables.table2_rows(_of(rows, config.densities.problems))
     if table2:
         write_csv(config.results / "table2.csv", table2, tables.TABLE2_COLUMNS)
-    if flux:
-        write_csv(config.results / "flux.csv", flux, tables.FLUX_COLUMNS)
 
 
-def rows(config: Config) -> tuple[list[Row], list[Row]]:
-    """The scores of a run as rows of ``table2.csv`` and of ``flux.csv``.
-
-    Raises:
-        InputError: if a score file is missing or made otherwise.
-    """
-    scored: list[Row] = []
-    for cell, integrator in layout.sampled(config):
-        expected = layout.expected_samples(config, cell, integrator)
-        scored += scores.read_scores(layout.score_path(config, cell, integrator), expected)
-    floors: list[Row] = []
-    for problem in config.densities.problems:
-        data = layout.data_specification(config, problem)
-        expected = scores.floor_specification(data, config.densities.generated)
-        floors += scores.read_rows(layout.floor_path(config, problem), expected)
-    return scores.table2_rows(scored, floors), [row for row in scored if "segment" in row]
+def _of(rows: list[Row], problems: list[str]) -> list[Row]:
+    return [row for row in rows if row["problem"] in problems]

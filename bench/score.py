@@ -1,279 +1,167 @@
-"""Score samples against what is known: one small JSON file of rows for each set of samples, then tidy tables.
+"""Score samples against what is known, and join the scores of a run to one tidy table."""
 
-A row is a dictionary with one number. list[Row] of the joint densities go to `table2.csv`, rows of the flux problems to
-`flux.csv`. Scoring again needs no sampling again.
-"""
-
-import json
+from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import metrics
+from bench import layout
 from bench import samples as sample_files
+from bench.config import Config
 from bench.published import PRINTED, TABLE2
-from bench.references import linear_gaussian
+from bench.references.store import Reference
 from bench.samples import PosteriorSamples, sampler_kind
+from bench.scoring import densities, files, flux
 from solvers import datasets
 from solvers.datasets import Dataset
 from solvers.densities import DENSITIES
-from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.measurements import MeasurementOperator
-from solvers.storage import Row, check_specification, provenance, write_text
+from solvers.storage import Row, check_specification
 from training.cells import Cell
 
-VERSION = 3
-"""Raise it when a metric or a column changes: scores of another version are made again."""
+COLUMNS = (
+    *("problem", "noise", "sensors_on", "recipe", "amortised", "formulation", "sampler", "alpha", "seed"),
+    *("metric", "wall", "segment", "value", "error", "floor", "floor_error", "prior", "linear_gaussian", "paper"),
+    *("reference", "measurements", "generated", "evaluations", "seconds", "epochs"),
+)
+"""Of `scores.csv`. `error` is the Monte Carlo error of `value`; `floor` is what exact samples get, and `floor_error`
+the error of that; `prior` is what samples of the prior get, `linear_gaussian` those of the posterior under the prior
+that is not clipped. `reference` says with what samples are compared, `sensors_on` the share of sensors that are on (the
+mask's rate), `seconds` the time that drawing the samples took."""
+BOUNDS = ("floor", "floor_error", "prior", "linear_gaussian")
 
-BAND = 0.05
-"""Half-width of the band of y whose test samples stand for p(x | y), as in the paper."""
-EXACT_DRAWS = 100_000
-REFERENCE_DRAWS = 3
-"""Test sets with which samples are compared: two bands moved the score of one model from 0.033 to 0.024."""
-FLOOR_DRAWS = 3
-
-Floats = NDArray[np.float64]
-DENSITY_METRICS = ("S1", "S1-pairs", "S2", "W1")
-"""S1, S1-pairs and S2 compare with the test samples in the band, as the paper does; W1 with the exact conditional."""
+Noise = float | None
 
 
-def score(
-    cell: Cell,
-    data_path: Path,
-    sample_path: Path,
-    path: Path,
-    expected: dict[str, Any],
-    progress: Callable[[int], None] = lambda done: None,
-) -> None:
-    """Score one set of samples and write the file ``path``, or do nothing if that is done.
-
-    Args:
-        cell: whose samples.
-        data_path: the data set with the truth.
-        sample_path: the samples.
-        path: where the scores go.
-        expected: the specification that the samples must carry.
-        progress: called with 1 at the end.
+def score(config: Config, cell: Cell, by: sample_files.Integrator, progress: Callable[[int], None]) -> None:
+    """Score one set of samples, unless that is done.
 
     Raises:
-        InputError: if the samples are missing, damaged or made otherwise.
+        InputError: if an input is missing, damaged or made otherwise.
     """
-    check_specification(sample_path, sample_files.specification(sample_path), expected)
-    if not _is_current(path, _specification(expected)):
-        samples = sample_files.read(sample_path)
-        dataset = datasets.read(data_path)
-        rows = _density_rows(dataset, samples) if cell.problem in DENSITIES else _flux_rows(cell, dataset, samples)
-        alpha = expected["integrator"]["alpha"]
-        common = {
-            "recipe": cell.recipe,
-            **formulation_columns(cell.formulation),
-            "sampler": sampler_kind(alpha),
-            "alpha": alpha,
-            "seed": cell.seed,
-            "generated": samples.x.shape[1],
-            "evaluations": round(samples.evaluations, 1),
-            "epochs": cell.hyperparameters.epochs,
-        }
-        _write_rows(path, _specification(expected), [common | row for row in rows])
+    path, expected = layout.sample_path(config, cell, by), layout.expected_samples(config, cell, by)
+    check_specification(path, sample_files.specification(path), expected)
+
+    def rows() -> list[Row]:
+        found, dataset = sample_files.read(path), datasets.read(layout.solved(config, cell.problem))
+        scored = _rows(config, cell, by, found, dataset)
+        spent = {"evaluations": round(found.evaluations, 1), "seconds": round(found.seconds, 2)}
+        return [_common(cell, by, found) | spent | row for row in scored]
+
+    files.ensure(layout.score_path(config, cell, by), _scored(config, cell, by), rows)
     progress(1)
 
 
-def _specification(samples: dict[str, Any]) -> dict[str, Any]:
-    return {"version": VERSION, "samples": samples}
-
-
-def _write_rows(path: Path, specification: dict[str, Any], rows: list[Row]) -> None:
-    write_text(path, json.dumps({"specification": specification, "provenance": provenance(), "rows": rows}, indent=1))
-
-
-def _is_current(path: Path, specification: dict[str, Any]) -> bool:
-    try:
-        read_rows(path, specification)
-    except InputError:
-        return False  # a score costs seconds: make it again
-    return True
-
-
-def band(x: Floats, y: Floats, centre: float) -> tuple[Floats, Floats]:
-    """The samples (x, y) whose measurement lies within ``BAND`` of ``centre``: the paper's stand-in for p(x | y).
-
-    Args:
-        x: shape (N, 1).
-        y: shape (N, 1).
-        centre: the value of y to condition on.
-
-    Returns:
-        x and y - centre, both of shape (M,).
-    """
-    inside = np.abs(y[:, 0] - centre) < BAND
-    return x[inside, 0], y[inside, 0] - centre
-
-
-def _references(dataset: Dataset) -> list[tuple[Floats, Floats]]:
-    """``REFERENCE_DRAWS`` test sets (x, y) of a joint density: the data set's own, and others drawn alike.
+def bound(config: Config, problem: str, noise: Noise, progress: Callable[[int], None]) -> None:
+    """Score what bounds the scores of a problem at a noise level, unless that is done.
 
     Raises:
-        InputError: if one has no sample in a band.
+        InputError: as :func:`score`.
     """
-    problem, seed = dataset.specification["problem"], dataset.specification["seed"]
-    density, count = DENSITIES[problem], len(dataset.test.x)
-    others = [density.simulate(seed, f"reference-{i}", 0, count) for i in range(1, REFERENCE_DRAWS)]
-    references = [(dataset.test.x, dataset.test.y), *others]
-    for x, y in references:
-        for centre in density.y_values:
-            if len(band(x, y, centre)[0]) == 0:
-                raise InputError(
-                    f"densities.test_samples: expected enough for some of {problem} near y = {centre:g}, found none"
-                )
-    return references
+
+    def rows() -> list[Row]:
+        dataset = datasets.read(layout.solved(config, problem))
+        sizes = config.sizes(problem)
+        if noise is None:
+            return densities.bounds(dataset, sizes.generated)
+        return flux.bounds(dataset, noise, (sizes.measurements, sizes.generated), _exact(config, problem, noise))
+
+    files.ensure(layout.bound_path(config, problem, noise), _bounded(config, problem, noise), rows)
+    progress(1)
 
 
-def _density_rows(dataset: Dataset, samples: PosteriorSamples) -> list[Row]:
-    """Table 2: every metric, its mean over the values of y, then mean and standard deviation over reference draws."""
-    distances = _distances(dataset, list(samples.x[:, :, 0].astype(np.float64)))
-    problem = dataset.specification["problem"]
-    return [
-        {
-            "dataset": problem,
-            "metric": name,
-            "score": float(np.mean(found)),
-            "score_std": float(np.std(found, ddof=1)),
-            "references": len(found),
-        }
-        for name, found in distances.items()
-    ]
+def table(config: Config) -> list[Row]:
+    """Every score of a run beside its bounds: the rows of ``scores.csv``.
 
-
-def _distances(dataset: Dataset, samples: list[Floats]) -> dict[str, list[float]]:
-    """Every metric of samples given for each value of y, the mean over these; one number a reference draw."""
-    density = DENSITIES[dataset.specification["problem"]]
-    found: dict[str, list[float]] = {name: [] for name in DENSITY_METRICS}
-    for i, (test_x, test_y) in enumerate(_references(dataset)):
-        each: dict[str, list[float]] = {name: [] for name in DENSITY_METRICS}
-        for y, generated in zip(density.y_values, samples, strict=True):
-            reference, offsets = band(test_x, test_y, y)
-            exact = density.sample_conditional(y, EXACT_DRAWS, dataset.specification["seed"], f"exact-{i}")
-            each["S1"].append(metrics.sinkhorn_1d(generated, reference, power=1))
-            each["S1-pairs"].append(metrics.sinkhorn_pairs(generated, reference, offsets))
-            each["S2"].append(metrics.sinkhorn_1d(generated, reference, power=2))
-            each["W1"].append(metrics.wasserstein_1d(generated, exact))
-        for name, values in each.items():
-            found[name].append(float(np.mean(values)))
+    Raises:
+        InputError: if a score file is missing or made otherwise.
+    """
+    known: dict[tuple[str, Noise], dict[tuple[Any, ...], Row]] = {}
+    for problem, noise in bounded(config):
+        beside = known.setdefault((problem, noise), defaultdict(dict))
+        for row in files.read(layout.bound_path(config, problem, noise), _bounded(config, problem, noise)):
+            beside[_number(row)][row["bound"]] = row["value"]
+            if row["bound"] == "floor":
+                beside[_number(row)]["floor_error"] = row["error"]
+    found = []
+    for cell, by in layout.sampled(config):
+        beside = known[cell.problem, _noise(cell)]
+        for row in files.read(layout.score_path(config, cell, by), _scored(config, cell, by)):
+            printed = row["metric"] in PRINTED
+            paper = TABLE2.get((cell.formulation, by.alpha, cell.problem)) if printed else None
+            bounds = {name: beside[_number(row)].get(name) for name in BOUNDS}
+            found.append({**row, **bounds, "paper": paper})
     return found
 
 
-def score_floor(
-    problem: str, data_path: Path, path: Path, generated: int, progress: Callable[[int], None] = lambda done: None
-) -> None:
-    """Score exact samples as generated ones are, the mean over ``FLOOR_DRAWS`` draws: what a perfect sampler gets."""
-    dataset = datasets.read(data_path)
-    specification = floor_specification(dataset.specification, generated)
-    if not _is_current(path, specification):
-        density, seed = DENSITIES[problem], dataset.specification["seed"]
-        draws = [
-            _distances(
-                dataset, [density.sample_conditional(y, generated, seed, f"floor-{i}") for y in density.y_values]
-            )
-            for i in range(FLOOR_DRAWS)
-        ]
-        rows = [
-            {"dataset": problem, "metric": name, "floor": float(np.mean([draw[name] for draw in draws]))}
-            for name in DENSITY_METRICS
-        ]
-        _write_rows(path, specification, rows)
-    progress(1)
+def bounded(config: Config) -> list[tuple[str, Noise]]:
+    """Problems and noise levels, None for the joint densities, whose scores have bounds of their own."""
+    return list(dict.fromkeys((cell.problem, _noise(cell)) for cell in config.cells()))
 
 
-def floor_specification(data: dict[str, Any], generated: int) -> dict[str, Any]:
-    """What a floor file must carry."""
-    values = list(DENSITIES[data["problem"]].y_values)
-    return {"version": VERSION, "data": data, "y_values": values, "generated": generated}
+def _noise(cell: Cell) -> Noise:
+    return None if cell.problem in DENSITIES else cell.noise
 
 
-def _flux_rows(cell: Cell, dataset: Dataset, samples: PosteriorSamples) -> list[Row]:
-    """Figs 9-11, 14, 17-20: error and posterior standard deviation by segment, beside the prior's and, where the
-    problem is linear, the linear-Gaussian ones.
-    """
-    problem = FLUX_PROBLEMS[cell.problem]
-    count = len(samples.x)
-    truth = dataset.test.x[:count]
-    mean_flux = float(dataset.test.x.mean())
-    prior_mean, prior_std = problem.prior.clipped_moments
-    prior_error = metrics.segment_errors(np.full_like(truth, prior_mean), truth, mean_flux)
-    exact_error = exact_std = None
-    if problem.is_linear:
-        if dataset.operator is None:
-            raise InputError(f"{cell.problem}: expected a data set with its sensor operator, found none")
-        operator = MeasurementOperator.of(dataset, cell.noise)
-        y = operator.y_scale.restore(samples.y)
-        exact = linear_gaussian(problem.prior, dataset.operator, y, cell.noise * operator.y_scale.span, samples.mask)
-        exact_error = metrics.segment_errors(exact.mean, truth, mean_flux)
-        exact_std = exact.std.mean(axis=0)
-    columns = {
-        "error": (metrics.segment_errors(samples.x.mean(axis=1), truth, mean_flux), prior_error, exact_error),
-        "std": (metrics.segment_stds(samples.x), np.full(truth.shape[1], prior_std), exact_std),
+def _number(row: Row) -> tuple[Any, ...]:
+    """What tells a row from the others of its file."""
+    return row["metric"], row.get("wall"), row.get("segment")
+
+
+def _scored(config: Config, cell: Cell, by: sample_files.Integrator) -> dict[str, Any]:
+    """What determines the scores of a set of samples: these, and the reference."""
+    return layout.expected_samples(config, cell, by) | _reference(config, cell.problem, cell.noise)
+
+
+def _bounded(config: Config, problem: str, noise: Noise) -> dict[str, Any]:
+    """What determines the bounds of a problem at a noise level."""
+    data, sizes = layout.data_specification(config, problem), config.sizes(problem)
+    if noise is None:
+        return densities.bounds_specification(data, sizes.generated)
+    counts = {"measurements": sizes.measurements, "generated": sizes.generated}
+    return {"data": data, "noise": noise} | counts | _reference(config, problem, noise)
+
+
+def _exact(config: Config, problem: str, noise: float) -> Reference | None:
+    return layout.exact(config, problem, noise) if (problem, noise) in layout.referenced(config) else None
+
+
+def _reference(config: Config, problem: str, noise: float) -> dict[str, Any]:
+    there = (problem, noise) in layout.referenced(config)
+    return {"reference": layout.expected_reference(config, problem, noise)} if there else {}
+
+
+def _rows(
+    config: Config, cell: Cell, by: sample_files.Integrator, found: PosteriorSamples, dataset: Dataset
+) -> list[Row]:
+    if cell.problem in FLUX_PROBLEMS:
+        known = flux.Known.of(dataset, len(found.x), _exact(config, cell.problem, cell.noise))
+        return flux.rows(found.x, known, FLUX_PROBLEMS[cell.problem].geometry)
+
+    def log_densities(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        from bench.log_density import log_densities as at  # noqa: PLC0415 - torch, for this score alone
+
+        return at(layout.checkpoint_path(config, cell), cell, dataset, x)
+
+    # The log-density is that of the flow, whatever solves it.
+    return densities.rows(dataset, found.x[:, :, 0].astype(np.float64), log_densities if by.alpha == 0.0 else None)
+
+
+def _common(cell: Cell, by: sample_files.Integrator, found: PosteriorSamples) -> Row:
+    """What all rows of a set of samples say."""
+    problem = FLUX_PROBLEMS.get(cell.problem)
+    return {
+        "problem": cell.problem,
+        "noise": cell.noise,
+        "sensors_on": 1.0 if problem is None else problem.sensors_on,
+        "recipe": cell.recipe,
+        "amortised": None if cell.amortised is None else "yes",
+        "formulation": cell.formulation,
+        "sampler": sampler_kind(by.alpha),
+        "alpha": by.alpha,
+        "seed": cell.seed,
+        "generated": found.x.shape[1],
+        "epochs": cell.hyperparameters.epochs,
     }
-    segments = problem.geometry.segments
-    return [
-        {
-            "problem": cell.problem,
-            "noise": cell.noise,
-            "amortised": None if cell.amortised is None else "yes",
-            "wall": ("lower", "upper")[j // segments],
-            "segment": j % segments + 1,
-            "metric": metric,
-            "value": float(value[j]),
-            "prior": float(prior[j]),
-            "exact": None if reference is None else float(reference[j]),
-            "measurements": count,
-        }
-        for metric, (value, prior, reference) in columns.items()
-        for j in range(2 * segments)
-    ]
-
-
-def read_rows(path: Path, specification: dict[str, Any]) -> list[Row]:
-    """The rows of a score file that must carry ``specification``.
-
-    Raises:
-        InputError: if the file is missing, damaged or made otherwise.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found, rows = content["specification"], list(content["rows"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: expected a score file; `fluxbench score` makes it") from error
-    check_specification(path, found, specification)
-    return rows
-
-
-def read_scores(path: Path, samples: dict[str, Any]) -> list[Row]:
-    """The rows of a set of samples with this specification, as :func:`read_rows`."""
-    return read_rows(path, _specification(samples))
-
-
-def table2_rows(rows: list[Row], floors: list[Row]) -> list[Row]:
-    """Scores of the joint densities, each beside its floor and the number that the paper printed."""
-    floor = {(row["dataset"], row["metric"]): row["floor"] for row in floors}
-
-    def paper(row: Row) -> float | None:
-        return TABLE2.get((formulation_name(row), row["alpha"], row["dataset"])) if row["metric"] in PRINTED else None
-
-    return [
-        row | {"floor": floor[row["dataset"], row["metric"]], "paper": paper(row)} for row in rows if "dataset" in row
-    ]
-
-
-def formulation_columns(name: str) -> dict[str, str]:
-    """A table's two columns, from the name that configurations use; k is empty outside the VP family."""
-    family, _, k = name.partition("-k") if name.startswith("vp-k") else (name, "", "")
-    return {"formulation": family, "k": k}
-
-
-def formulation_name(row: Row) -> str:
-    """The inverse of :func:`formulation_columns`."""
-    return f"{row['formulation']}-k{row['k']}" if row["k"] else row["formulation"]

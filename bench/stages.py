@@ -1,4 +1,4 @@
-"""The stages of a run, each from files to files: solve, train, sample, score, report.
+"""The stages of a run, each from files to files: solve, reference, train, sample, score, report.
 
 A stage takes what the one before it wrote under ``runs/<name>``, does what is not yet done, and can be killed and
 repeated at any time. Libraries load in the stage that needs them, so that a solver node runs without torch and a GPU
@@ -38,14 +38,10 @@ def solve(config: Config) -> None:
             datasets.read(layout.solved(config, problem))  # it is whole
             say(f"solve {problem}: there already -> {path}")
             continue
-        command = ["-m", "solvers.generate", "--problem", problem, "--out", str(path), "--ranks", str(config.ranks)]
+        command = ["-m", "solvers.generate", "--problem", problem, "--out", str(path)]
         command += ["--train", str(sizes.train_samples), "--test", str(sizes.test_samples), "--seed", str(config.seed)]
         command += ["--mesh", config.flux.mesh]
-        if sys.stderr.isatty():
-            command.append("--progress")
-        status = subprocess.run([*launcher(config.ranks), *command], check=False).returncode
-        if status != 0:
-            raise InputError(f"solve {problem}: the MPI job ended with status {status}, see above; its shards are kept")
+        _mpi_job(f"solve {problem}", command, config.ranks, "its shards are kept")
 
 
 def launcher(ranks: int) -> list[str]:
@@ -57,6 +53,35 @@ def launcher(ranks: int) -> list[str]:
     if mpiexec is None:
         raise InputError(f"ranks = {ranks}: expected an mpiexec beside {sys.executable} or on the PATH, found none")
     return [mpiexec, "-n", str(ranks), sys.executable, "-m", "mpi4py"]
+
+
+def reference(config: Config) -> None:
+    """Sample the reference posteriors of every flux problem and noise level, by an MPI job of ``config.ranks`` ranks.
+
+    Raises:
+        InputError: if the job fails.
+    """
+    todo = 0
+    for problem, noise in layout.referenced(config):
+        path = layout.reference_path(config, problem, noise)
+        if path.exists():
+            layout.exact(config, problem, noise)  # it is whole
+            say(f"reference {path.stem}: there already -> {path}")
+        else:
+            todo += 1
+    if todo == 0:
+        return
+    command = ["-m", "bench.references.generate", "--configuration", config.model_dump_json()]
+    _mpi_job("reference", command, config.ranks, "its blocks are kept")
+
+
+def _mpi_job(what: str, command: list[str], ranks: int, kept: str) -> None:
+    command = [*launcher(ranks), *command, "--ranks", str(ranks)]
+    if sys.stderr.isatty():
+        command.append("--progress")
+    status = subprocess.run(command, check=False).returncode
+    if status != 0:
+        raise InputError(f"{what}: the MPI job ended with status {status}, see above; {kept}")
 
 
 def train(config: Config) -> None:
@@ -129,18 +154,17 @@ def score(config: Config) -> None:
     from bench import report as reports
     from bench import score as scores
 
-    data = {problem: layout.solved(config, problem) for problem in config.problems}
+    for problem in config.problems:
+        layout.solved(config, problem)
+    for problem, noise in layout.referenced(config):
+        _must_exist(layout.reference_path(config, problem, noise), "reference")
     tasks: list[workers.Labelled] = []
-    for problem in config.densities.problems:
-        path = layout.floor_path(config, problem)
-        task = partial(scores.score_floor, problem, data[problem], path, config.densities.generated)
-        tasks.append((f"{problem} floor", 1, task))
+    for problem, level in scores.bounded(config):
+        name = layout.bound_path(config, problem, level).stem
+        tasks.append((name, 1, partial(scores.bound, config, problem, level)))
     for cell, integrator in layout.sampled(config):
-        found, path = layout.sample_path(config, cell, integrator), layout.score_path(config, cell, integrator)
-        _must_exist(found, "sample")
-        expected = layout.expected_samples(config, cell, integrator)
-        task = partial(scores.score, cell, data[cell.problem], found, path, expected)
-        tasks.append((f"{cell.name} {integrator.label}", 1, task))
+        _must_exist(layout.sample_path(config, cell, integrator), "sample")
+        tasks.append((f"{cell.name} {integrator.label}", 1, partial(scores.score, config, cell, integrator)))
     workers.run(tasks, config.worker_count, "score", "set", say)
     reports.write_tables(config)
 
@@ -157,5 +181,5 @@ def report(config: Config) -> None:
     say(f"Tables and figures: {config.results}")
 
 
-ALL = {"solve": solve, "train": train, "sample": sample, "score": score, "report": report}
+ALL = {"solve": solve, "reference": reference, "train": train, "sample": sample, "score": score, "report": report}
 """The stages in their order."""

@@ -7,6 +7,8 @@ import torch
 
 from bench.config import Config
 from bench.published import PRINTED
+from bench.scoring.densities import DISTANCES, REFERENCE_DRAWS
+from bench.scoring.flux import CLASSIFIED, REFERENCE
 from diffusion.formulations import formulation
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import OFF
@@ -17,23 +19,37 @@ TABLE2_COLUMNS = (
     *("recipe", "formulation", "k", "sampler", "alpha", "dataset", "metric", "seed", "score", "floor", "paper"),
     *("score_std", "references", "generated", "evaluations", "epochs"),
 )
-FLUX_COLUMNS = (
-    *("problem", "recipe", "amortised", "formulation", "k", "sampler", "noise", "wall", "segment", "metric"),
-    *("value", "prior", "exact", "alpha", "seed", "measurements", "generated", "evaluations", "epochs"),
+POSTERIOR = (
+    *("excess error", "mean shift", "std ratio", "coverage", "excess CRPS", "marginal W1", "energy distance"),
+    *("sliced W1", "C2ST", "SBC p-value", "TARP p-value"),
 )
 READINGS = {
     "S1": "Sinkhorn, cost abs(x - x'), to the test samples in the band",
     "S1-pairs": "the same between pairs (x, y)",
     "S2": "Sinkhorn, cost (x - x')^2, to the test samples in the band",
     "W1": "exact W1 to the exact conditional",
+    "log score": "mean of -log q(x | y) over exact draws, in nats, by the probability-flow ODE",
 }
+
+
+def table2_rows(rows: list[Row]) -> list[Row]:
+    """The joint densities' rows in the columns of ``table2.csv``; k is empty outside the VP family."""
+    found = []
+    for row in rows:
+        name = row["formulation"]
+        family, k = ("vp", name.removeprefix("vp-k")) if name.startswith("vp-k") else (name, "")
+        score = {"dataset": row["problem"], "score": row["value"], "formulation": family, "k": k}
+        draws = REFERENCE_DRAWS if row["metric"] in DISTANCES else 1
+        spread = {"score_std": row["error"] * draws**0.5, "references": draws}
+        found.append({name: (row | score | spread).get(name) for name in TABLE2_COLUMNS})
+    return found
 
 
 def formulation_label(row: Row) -> str:
     """VE, VP of an order, or a formulation's own name, and whether one network serves all noise levels."""
     name = "VE" if row["formulation"] == "ve" else row["formulation"]
-    if row["k"]:
-        name = f"VP (k = {row['k']})"
+    if name.startswith("vp-k"):
+        name = f"VP (k = {name.removeprefix('vp-k')})"
     return f"{name}, amortised" if row.get("amortised") else name
 
 
@@ -58,7 +74,7 @@ def table2_markdown(config: Config, rows: list[Row]) -> str:
             lines += _table2_of(config, [row for row in those if row["metric"] == metric])
         lines += [
             f"{_training(config, those[0])}, {sizes.train_samples:,} samples;",
-            f"{sizes.generated:,} generated for each y (paper: 10,000), {those[0]['references']} test sets of",
+            f"{sizes.generated:,} generated for each y (paper: 10,000), {REFERENCE_DRAWS} test sets of",
             f"{sizes.test_samples:,} (standard deviation of one score over them: {_score_std(those):.4f});",
             f"{_schedules(config, recipe, 'densities')};",
             f"{_integrators(config, those)}.\n",
@@ -67,7 +83,10 @@ def table2_markdown(config: Config, rows: list[Row]) -> str:
             "|---|---|---|",
         ]
         for metric, meaning in READINGS.items():
-            score, floor = _means([row for row in those if row["metric"] == metric], "score", "floor")
+            rows_of_it = [row for row in those if row["metric"] == metric]
+            if not rows_of_it:
+                continue  # the log score is that of the ODE
+            score, floor = _means(rows_of_it, "value", "floor")
             lines.append(f"| {metric}: {meaning} | {score:.4f} | {floor:.4f} |")
         lines.append("")
     lines += [
@@ -86,45 +105,44 @@ def _table2_of(config: Config, rows: list[Row]) -> list[str]:
         "|---" * (2 + len(problems)) + "|",
     ]
     for (name, sampler), group in _grouped(rows).items():
-        entries = [_table2_entry([row for row in group if row["dataset"] == problem]) for problem in problems]
+        entries = [_table2_entry([row for row in group if row["problem"] == problem]) for problem in problems]
         lines.append(f"| {name} | {sampler} | {' | '.join(entries)} |")
     return [*lines, ""]
 
 
 def _table2_entry(rows: list[Row]) -> str:
-    score, floor = _means(rows, "score", "floor")
-    spread = f" ± {stdev(row['score'] for row in rows):.3f}" if len(rows) > 1 else ""
+    score, floor = _means(rows, "value", "floor")
+    spread = f" ± {stdev(row['value'] for row in rows):.3f}" if len(rows) > 1 else ""
     paper = f" [{rows[0]['paper']:.3f}]" if rows[0]["paper"] else ""
     return f"**{score:.3f}**{spread} ({floor:.3f}){paper}"
 
 
 def _score_std(rows: list[Row]) -> float:
-    return _means([row for row in rows if row["metric"] == PRINTED[0]], "score_std")[0]
+    return _means([row for row in rows if row["metric"] == PRINTED[0]], "error")[0] * REFERENCE_DRAWS**0.5
 
 
 def flux_markdown(config: Config, rows: list[Row]) -> str:
     """The flux problems' errors and posterior standard deviations, the mean over all segments."""
     flux = config.flux
+    bounds = ("floor", "linear_gaussian", "prior")
     columns = (
         *("problem", "noise", "recipe", "formulation", "sampler"),
-        *("error", "lin.-Gauss.", "prior", "std", "lin.-Gauss.", "prior"),
+        *("error", "exact", "lin.-Gauss.", "prior", "std", "exact", "lin.-Gauss.", "prior"),
     )
     lines = [
         "## Boundary flux (sections 6.2, 6.3)\n",
         "Normalised error abs(posterior mean - truth) / mean flux, and posterior standard deviation (units of flux),",
-        "mean over 30 segments, beside those of the linear-Gaussian posterior (exact but for the prior's clipping at",
-        'zero; "-" where the problem is not linear) on the same measurements, and those of the prior, which knows no',
-        "measurement.\n",
+        "mean over 30 segments, beside those of as many samples of the exact posterior (by Monte Carlo), of the",
+        "linear-Gaussian one (exact but for the prior's clipping at zero) and of the prior, which knows no",
+        'measurement, on the same measurements; "-" where there is none.\n',
         f"| {' | '.join(columns)} |",
         "|---" * len(columns) + "|",
     ]
-    for key, group in _grouped(rows, "problem", "noise", "recipe").items():
+    for key, group in _grouped([row for row in rows if not row.get("wall")], "problem", "noise", "recipe").items():
         entries = []
         for metric in ("error", "std"):
             those = [row for row in group if row["metric"] == metric]
-            value, prior = _means(those, "value", "prior")
-            exact = "-" if those[0]["exact"] is None else f"{_means(those, 'exact')[0]:.3f}"
-            entries.append(f"**{value:.3f}** | {exact} | {prior:.3f}")
+            entries += [f"**{_mean(those, 'value')}**", *(_mean(those, name) for name in bounds)]
         lines.append(f"| {' | '.join(key)} | {' | '.join(entries)} |")
     trained = ", ".join(f"{problem} {config.sizes(problem).train_samples:,}" for problem in flux.problems)
     lines += [
@@ -140,11 +158,43 @@ def flux_markdown(config: Config, rows: list[Row]) -> str:
             f"{_integrators(config, those)}.",
         ]
     lines += [
-        "\nChoices of ours where the paper's are lost: kappa, prior variance, noise levels, sensor positions, one",
+        "\nA sample below zero counts as zero, of the linear-Gaussian posterior too: no flux is below (choice).",
+        "Choices of ours where the paper's are lost: kappa, prior variance, noise levels, sensor positions, one",
         "minimum and maximum for all components, the number of SDE steps of recipe `paper` and their uniform spacing,",
         "the division of its network's output by sigma; VP starts from N(0, sigma(1)^2), not N(0, 1). Recipe `tuned`",
         "is ours.",
     ]
+    return "\n".join(lines) + "\n"
+
+
+def posterior_markdown(config: Config, rows: list[Row]) -> str:
+    """How far samples are from the exact posteriors, by every metric that can tell."""
+    lines = [
+        "## Distance from the exact posterior\n",
+        "Each entry: **value** ± Monte Carlo error (floor: as many exact samples, scored the same way); training seeds",
+        "share the measurements, and so the error. Excess error",
+        "and excess CRPS: beyond the exact posterior's on the same measurements, in mean fluxes and in units of flux.",
+        "Mean shift, std ratio and marginal W1: segment by segment, in units of the exact posterior's standard",
+        "deviation. Energy distance and sliced W1: of all segments, whitened. C2ST: how often a classifier tells",
+        f"samples from exact ones ({CLASSIFIED} measurements). Coverage of 90 % intervals. SBC and TARP: p-values,",
+        "of which exact posteriors have at most a share p below p.\n",
+        f"| problem | noise | recipe | formulation | sampler | {' | '.join(POSTERIOR)} |",
+        "|---" * (5 + len(POSTERIOR)) + "|",
+    ]
+    compared = [row for row in rows if row["metric"] in POSTERIOR]
+    levels = {(row["problem"], row["noise"]) for row in compared if row["reference"] == REFERENCE}
+    compared = [row for row in compared if (row["problem"], row["noise"]) in levels]
+    for key, group in _grouped(compared, "problem", "noise", "recipe").items():
+        entries = []
+        for metric in POSTERIOR:
+            those = [row for row in group if row["metric"] == metric]
+            error = "" if those[0]["error"] is None else f" ± {_mean(those, 'error', 4)}"
+            entries.append(f"**{_mean(those, 'value', 4)}**{error} ({_mean(those, 'floor', 4)})")
+        lines.append(f"| {' | '.join(key)} | {' | '.join(entries)} |")
+    lines.append(
+        f"\n{config.flux.measurements:,} test measurements, {config.flux.generated:,} samples and"
+        f" {config.flux.references:,} of the reference each."
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -158,14 +208,17 @@ def recipes_markdown(config: Config, table2: list[Row], flux: list[Row]) -> str:
         "| recipe | sampler | W1 | S1 / floor | flux: error ratio | flux: std ratio |",
         "|---" * 6 + "|",
     ]
-    linear = [row for row in flux if row["exact"] is not None and row["exact"] > 0.0]
+    linear = [row for row in flux if row["linear_gaussian"] and not row.get("wall")]
     for recipe in config.training.recipes:
         for sampler in dict.fromkeys(row["sampler"] for row in [*table2, *flux]):
             where = {"recipe": recipe, "sampler": sampler}
             entries = [
-                _by_seed(_where(table2, **where, metric="W1"), "score"),
-                _by_seed(_where(table2, **where, metric="S1"), "score", "floor"),
-                *(_by_seed(_where(linear, **where, metric=name), "value", "exact") for name in ("error", "std")),
+                _by_seed(_where(table2, **where, metric="W1"), "value"),
+                _by_seed(_where(table2, **where, metric="S1"), "value", "floor"),
+                *(
+                    _by_seed(_where(linear, **where, metric=name), "value", "linear_gaussian")
+                    for name in ("error", "std")
+                ),
             ]
             lines.append(f"| `{recipe}` | {sampler} | {' | '.join(entries)} |")
     return "\n".join(lines) + "\n"
@@ -210,6 +263,11 @@ def _grouped(rows: list[Row], *columns: str) -> dict[tuple[str, ...], list[Row]]
 
 def _means(rows: list[Row], *columns: str) -> list[float]:
     return [fmean(row[column] for row in rows) for column in columns]
+
+
+def _mean(rows: list[Row], column: str, digits: int = 3) -> str:
+    """A mean as a table shows it: "-" where there is none."""
+    return "-" if any(row[column] is None for row in rows) else f"{_means(rows, column)[0]:.{digits}f}"
 
 
 def _training(config: Config, row: Row) -> str:

@@ -11,7 +11,7 @@ from typing import ClassVar, override
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import logsumexp, ndtri
 
 from solvers import streams
 
@@ -38,6 +38,10 @@ class JointDensity(ABC):
     @abstractmethod
     def conditional(self, y: float, u: Floats) -> Floats:
         """Map uniforms of shape (N, 2) to exact samples of p(x | y), shape (N,)."""
+
+    @abstractmethod
+    def log_conditional(self, x: Floats, y: float) -> Floats:
+        """Log p(x | y), natural, for x of shape (N,)."""
 
     def simulate(self, seed: int, split: str, start: int, stop: int) -> tuple[Floats, Floats]:
         """Joint samples ``start`` to ``stop - 1``: x of shape (N, 1) and y of shape (N, 1)."""
@@ -66,6 +70,11 @@ class Tanh(JointDensity):
     def conditional(self, y: float, u: Floats) -> Floats:
         return np.tanh(y) + self._noise(u[:, 1])
 
+    @override
+    def log_conditional(self, x: Floats, y: float) -> Floats:
+        noise = x - np.tanh(y)
+        return np.where(noise >= 0.0, -np.log(0.3) - noise / 0.3, -np.inf)
+
     def _noise(self, u: Floats) -> Floats:
         return -0.3 * np.log(u)  # a Gamma of shape 1 is an exponential
 
@@ -86,6 +95,12 @@ class Bimodal(JointDensity):
     @override
     def conditional(self, y: float, u: Floats) -> Floats:
         return np.cbrt(y + ndtri(u[:, 1]))
+
+    @override
+    def log_conditional(self, x: Floats, y: float) -> Floats:
+        w = x**3 - y
+        with np.errstate(divide="ignore"):  # no density at x = 0
+            return -0.5 * w**2 - 0.5 * np.log(2.0 * np.pi) + np.log(3.0 * x**2)
 
 
 @dataclass(frozen=True)
@@ -108,11 +123,22 @@ class Spiral(JointDensity):
 
     @override
     def conditional(self, y: float, u: Floats) -> Floats:
-        a = np.linspace(1.5 * np.pi, 4.5 * np.pi, self.grid)
-        density = np.exp(-((y - 0.1 * a * np.cos(a)) ** 2) / 0.02)
+        a, density = self._angles(y)
         cumulative = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
         a = np.interp(u[:, 0], cumulative / cumulative[-1], a)
         return 0.1 * a * np.sin(a) + 0.1 * ndtri(u[:, 1])
+
+    @override
+    def log_conditional(self, x: Floats, y: float) -> Floats:
+        a, density = self._angles(y)
+        weights = density / density.sum()  # at both ends the trapezoidal rule's halves are far below rounding
+        away = (x[:, None] - 0.1 * a * np.sin(a)) / 0.1
+        return logsumexp(-0.5 * away**2, axis=1, b=weights) - np.log(0.1 * np.sqrt(2.0 * np.pi))
+
+    def _angles(self, y: float) -> tuple[Floats, Floats]:
+        """The grid of a, and p(a | y) on it up to a factor."""
+        a = np.linspace(1.5 * np.pi, 4.5 * np.pi, self.grid)
+        return a, np.exp(-((y - 0.1 * a * np.cos(a)) ** 2) / 0.02)
 
 
 DENSITIES: dict[str, JointDensity] = {density.name: density for density in (Tanh(), Bimodal(), Spiral())}

@@ -41,6 +41,11 @@ class LinearSimulator:
         """Derivative of the sensor values with respect to each flux (B, d): G for each, shape (B, n, d)."""
         return np.broadcast_to(self.operator, (len(flux), *self.operator.shape))
 
+    def hessian(self, flux: Floats) -> Floats:
+        """Second derivatives: zero, shape (B, n, d, d)."""
+        sensors, fluxes = self.operator.shape
+        return np.zeros((len(flux), sensors, fluxes, fluxes))
+
 
 def sensor_operator(system: System) -> Floats:
     """Sensor operator G = P (A - M f'(0))^-1 F of a linear problem, shape (n, d).

@@ -156,12 +156,27 @@ class NonlinearSimulator:
         hundred samples.
         """
         states = self.states(flux)
-        derivatives = np.empty((len(flux), self.system.sensing.shape[0], flux.shape[1]))
-        for i in range(len(flux)):
-            load = self.system.load.copy()
-            tangent = self.system.linearised(states[:, i]).solve(load, np.empty_like(load))
-            derivatives[i] = self.system.sensing @ tangent
-        return derivatives
+        return np.stack([self.system.sensing @ self._tangent(state)[1] for state in states.T])
+
+    def hessian(self, flux: Floats) -> Floats:
+        """Second derivative of the sensor values with respect to each two fluxes (B, d), shape (B, n, d, d).
+
+        J(u) u_jk = M f''(u) u_j u_k, with the tangents u_j: d (d + 1) / 2 right-hand sides a sample.
+        """
+        states, curvature = self.states(flux), self.system.problem.reaction.derivative.derivative
+        first, second = np.triu_indices(flux.shape[1])
+        found = np.empty((len(flux), self.system.sensing.shape[0], flux.shape[1], flux.shape[1]))
+        for i, state in enumerate(states.T):
+            factors, tangent = self._tangent(state)
+            source = (self.system.mass * curvature(state))[:, None] * tangent[:, first] * tangent[:, second]
+            values = self.system.sensing @ factors.solve(source, np.empty_like(source))
+            found[i][:, first, second] = found[i][:, second, first] = values
+        return found
+
+    def _tangent(self, state: Floats) -> tuple[Factors, Floats]:
+        """Factors of the Jacobian at a state (N,), and the derivative of the state, (N, d)."""
+        factors, load = self.system.linearised(state), self.system.load.copy()
+        return factors, factors.solve(load, np.empty_like(load))
 
     def solve(self, flux: Floats, take: Callable[[NDArray[np.int64], Floats], None]) -> None:
         """Solve for fluxes (B, d) and hand the states over as they converge.

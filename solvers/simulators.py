@@ -27,6 +27,10 @@ class Simulator(Protocol):
         """Derivatives of the sensor values with respect to the fluxes (B, d), shape (B, n, d)."""
         ...
 
+    def hessian(self, flux: Floats) -> Floats:
+        """Second derivatives of the sensor values with respect to the fluxes (B, d), shape (B, n, d, d)."""
+        ...
+
 
 def simulator(problem: FluxProblem, mesh: str = "aligned") -> Simulator:
     """The simulator of a problem on one of ``discretisation.MESHES``.

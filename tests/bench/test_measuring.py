@@ -3,14 +3,12 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from bench import density_accuracy, posterior_accuracy, processes, sampler_speed
+from bench import density_accuracy, metric_power, posterior_accuracy, processes, sampler_speed
 from bench.goals import Found, Options, goal, measuring_command, publish
 from bench.published import TABLE2
-from bench.score import formulation_columns
 from diffusion.formulations import VariancePreserving
 from diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork
 from solvers.errors import InputError
@@ -54,24 +52,13 @@ def test_errors_are_in_units_of_the_references_deviation(monkeypatch: pytest.Mon
     assert sampler_speed.errors(problem, 1.2 * centred, centred)["std"] == pytest.approx(0.2)
 
 
-def test_a_posterior_is_summed_up_by_error_spread_and_coverage() -> None:
-    rng = np.random.default_rng(0)
-    centre = rng.normal(size=(500, 3))
-    truth = centre + 0.5 * rng.normal(size=centre.shape)
-    samples = centre[:, None] + 0.5 * rng.normal(size=(500, 400, 3))
-    found = posterior_accuracy.summary(samples, truth, mean_flux=2.0)
-    assert found["error"] == pytest.approx(0.5 * np.sqrt(2.0 / np.pi) / 2.0, rel=0.05)
-    assert found["std"] == pytest.approx(0.5, rel=0.02)
-    assert found["coverage"] == pytest.approx(0.9, abs=0.025)
-
-
 def table2_scores(metric: str, score: float, seeds: int = 1) -> list[Row]:
     """Every entry that the paper printed, with floors of 0.02."""
     common = {"recipe": "tuned", "metric": metric, "floor": 0.02, "generated": 9, "evaluations": 24}
     return [
         common
-        | formulation_columns(formulation)
-        | {"alpha": alpha, "sampler": "SDE" if alpha else "ODE", "dataset": dataset, "score": score + 0.002 * seed}
+        | {"formulation": formulation, "alpha": alpha, "sampler": "SDE" if alpha else "ODE"}
+        | {"problem": dataset, "value": score + 0.002 * seed}
         | {"paper": paper if metric != "W1" else None}
         for (formulation, alpha, dataset), paper in TABLE2.items()
         for seed in range(seeds)
@@ -80,8 +67,8 @@ def table2_scores(metric: str, score: float, seeds: int = 1) -> list[Row]:
 
 def test_table_2_is_compared_entry_by_entry() -> None:
     scores = [*table2_scores("S1", 0.024, seeds=2), *table2_scores("S1-pairs", 0.0405), *table2_scores("W1", 0.03)]
-    others = [row | {"score": 9.0, "recipe": "paper"} for row in scores]
-    others += [row | {"score": 9.0} | formulation_columns("vp-k1") for row in scores]
+    others = [row | {"value": 9.0, "recipe": "paper"} for row in scores]
+    others += [row | {"value": 9.0, "formulation": "vp-k1"} for row in scores]
     table = density_accuracy.entries([*scores, *others])
     assert len(table) == 3 * len(TABLE2)
     first = table[0]
@@ -146,8 +133,26 @@ def test_a_measuring_command_says_what_is_wrong_before_it_measures(
 def test_networks_that_are_not_there_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    missing = {sampler_speed: ".h5: not found", posterior_accuracy: ".h5: not found", density_accuracy: "a score file"}
+    missing = {sampler_speed: ".h5: not found", posterior_accuracy: "a score file", density_accuracy: "a score file"}
     for command, text in missing.items():
         monkeypatch.setattr("sys.argv", ["command", "--root", str(tmp_path)])
         assert command.main() == 2
         assert text in capsys.readouterr().err
+
+
+def test_metrics_flag_what_is_wrong_and_pass_what_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command's own goals, with a fifth of the samples."""
+    for name, value in {"SAMPLES": 200, "GENERATED": 2_000, "DRAWS": 10, "FULL": 20}.items():
+        monkeypatch.setattr(metric_power, name, value)
+    tables, goals = metric_power.compare(Options(Path(), 1))
+    assert {row["what"]: row["reached"] for row in goals if row["reached"] != "yes"} == {}
+    rows = next(iter(tables.values()))
+    far = {
+        row["samples"]: {name for name, value in row.items() if name != "samples" and abs(value) > 7} for row in rows
+    }
+    assert "mean shift" in far["shifted by 0.1 std"]
+    assert "std ratio" in far["over-dispersed by 10 %"] & far["under-dispersed by 10 %"]
+    # Right marginals: only metrics of all components together can see it.
+    assert {"energy distance", "C2ST"} <= far["right marginals, no correlation"]
+    assert not far["right marginals, no correlation"] & {"error", "mean shift", "std ratio", "CRPS", "marginal W1"}
+    assert "excess error" in far["of another measurement"]

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench import draw, layout, report, samples
+from bench import draw, layout, report, samples, score
 from bench.cli import main
 from bench.config import Config, load
+from bench.log_density import log_densities
 from bench.samples import Integrator, PosteriorSamples
-from bench.score import score
 from solvers import datasets
 from solvers.datasets import Dataset, Split
 from solvers.errors import InputError
@@ -28,6 +28,7 @@ from training.cells import Cell
 from training.checkpoints import Checkpoint
 
 FLUX = ["multi-operator", "linear"]
+KEYS = ("problem", "noise", "recipe", "formulation", "alpha", "seed", "metric", "wall", "segment")
 SMALL = [
     "name=small",
     "densities.problems=['tanh']",
@@ -72,10 +73,12 @@ def table(root: Path, name: str) -> list[dict[str, str]]:
 
 def test_scores_lie_between_the_floor_and_nonsense(root: Path) -> None:
     rows = table(root, "table2.csv")
-    assert {row["metric"] for row in rows} == {"S1", "S1-pairs", "S2", "W1"}
+    assert {row["metric"] for row in rows} == {"S1", "S1-pairs", "S2", "W1", "log score"}
     assert {row["recipe"] for row in rows} == {"tuned", "paper"}
     assert {row["sampler"] for row in rows} == {"ODE", "SDE"}
     for row in rows:
+        if row["metric"] == "log score":
+            continue
         # p(x | y) has standard deviation 0.3; S2 is in units of its square.
         assert 0.5 * float(row["floor"]) < float(row["score"]) < (0.1 if row["metric"] == "S2" else 0.3)
         assert (row["paper"] != "") == (row["metric"] in {"S1", "S1-pairs"})
@@ -83,15 +86,59 @@ def test_scores_lie_between_the_floor_and_nonsense(root: Path) -> None:
 
 
 def test_flux_errors_are_below_the_priors_and_not_below_the_exact_posteriors(root: Path) -> None:
-    rows = [row for row in table(root, "flux.csv") if row["metric"] == "error"]
+    rows = [row for row in table(root, "scores.csv") if row["metric"] == "error" and row["wall"]]
     assert len(rows) == 2 * 2 * 2 * 30
     for recipe, problem, sampler in product(("tuned", "paper"), FLUX, ("ODE", "SDE")):
         those = [row for row in rows if (row["recipe"], row["problem"], row["sampler"]) == (recipe, problem, sampler)]
-        value, prior, exact = (np.mean([float(row[name]) for row in those]) for name in ("value", "prior", "exact"))
+        value, prior, exact = (np.mean([float(row[name]) for row in those]) for name in ("value", "prior", "floor"))
         assert 0.95 * exact < value < (1.25 * exact if recipe == "tuned" else 0.95 * prior)
     assert {(row["wall"], int(row["segment"])) for row in rows} == {
         (w, s) for w in ("lower", "upper") for s in range(1, 16)
     }
+
+
+def test_every_number_stands_beside_its_bounds_and_its_error(root: Path) -> None:
+    rows = table(root, "scores.csv")
+    keys = [tuple(row[name] for name in KEYS) for row in rows]
+    assert len(set(keys)) == len(keys)
+    for row in rows:
+        assert np.isfinite(float(row["value"])), row
+        assert row["floor"], row
+        assert (row["error"] == "") == row["metric"].endswith("p-value"), row
+        assert (row["prior"] == "") == (row["metric"] == "log score"), row
+        assert (row["linear_gaussian"] != "") == (row["problem"] in FLUX), row
+        assert float(row["seconds"]) > 0.0
+        assert float(row["evaluations"]) > 1.0
+    assert {row["sensors_on"] for row in rows if row["problem"] == "multi-operator"} == {"0.7"}
+    assert {row["reference"] for row in rows} == {
+        *("test samples in the band", "exact conditional", "truth", "reference posterior", "")
+    }
+
+
+def test_the_floor_is_near_nothing_and_the_prior_is_not(root: Path) -> None:
+    """Exact samples, the linear-Gaussian posterior, networks and the prior, in this order of distance."""
+    for row in table(root, "scores.csv"):
+        if row["metric"] not in {"excess error", "energy distance", "sliced W1", "marginal W1"}:
+            continue
+        if row["recipe"] == "paper":
+            continue  # after so few epochs it is worse than the prior
+        value, floor, prior, gaussian = (float(row[name]) for name in ("value", "floor", "prior", "linear_gaussian"))
+        assert abs(floor) < 0.2 * prior
+        assert floor - 0.01 < gaussian < 0.5 * prior
+        assert floor - 0.01 < value < prior
+
+
+def test_the_log_score_is_that_of_a_density(root: Path, config: Config) -> None:
+    """What the flow says is a density integrates to one, and the exact conditional scores better than any."""
+    for row in table(root, "table2.csv"):
+        if row["metric"] == "log score":
+            assert float(row["floor"]) < float(row["score"]) < float(row["floor"]) + 3.0
+    x = np.tile(np.linspace(-3.0, 4.0, 1_401), (4, 1))
+    for recipe in ("tuned", "paper"):
+        cell = next(cell for cell in config.cells() if (cell.problem, cell.recipe) == ("tanh", recipe))
+        data = datasets.read(layout.solved(config, "tanh"))
+        density = np.exp(log_densities(layout.checkpoint_path(config, cell), cell, data, x))
+        np.testing.assert_allclose(np.trapezoid(density, x, axis=1), 1.0, atol=0.01)
 
 
 def test_reports_and_figures_are_there(root: Path) -> None:
@@ -153,22 +200,25 @@ def test_problems_without_masks_store_none(config: Config) -> None:
 
 def test_a_nonlinear_problem_is_scored_without_a_linear_gaussian_posterior(tmp_path: Path) -> None:
     """On data and samples that cost nothing, since only what comes after them is looked at."""
-    config = load("quick", options(tmp_path, "densities.problems=[]", "flux.problems=['nonlinear']")[1::2])
+    config = load(
+        "quick", options(tmp_path, "densities.problems=[]", "flux.problems=['nonlinear']", "flux.references=0")[1::2]
+    )
     write_stand_ins(config, "nonlinear")
     for cell, by in layout.sampled(config):
-        files = (layout.solved(config, "nonlinear"), layout.sample_path(config, cell, by))
-        score(cell, *files, layout.score_path(config, cell, by), layout.expected_samples(config, cell, by))
+        score.score(config, cell, by, lambda done: None)
+    for problem, noise in score.bounded(config):
+        score.bound(config, problem, noise, lambda done: None)
     report.write_tables(config)
     text = report.write_report(config)
-    rows = table(tmp_path, "flux.csv")
-    assert {row["exact"] for row in rows} == {""}
+    rows = [row for row in table(tmp_path, "scores.csv") if row["wall"]]
+    assert {row["linear_gaussian"] for row in rows} == {""}
     # Samples of the prior: their standard deviation is the prior's.
     stds = [(float(row["value"]), float(row["prior"])) for row in rows if row["metric"] == "std"]
     np.testing.assert_allclose(*np.mean(stds, axis=0), rtol=0.05)
     (line,) = [line for line in text.splitlines() if line.startswith("| nonlinear | 0.1 | tuned | VP (k = 2) | ODE |")]
     entries = [entry.strip() for entry in line.strip("|").split("|")]
-    assert (entries[6], entries[9]) == ("-", "-")
-    assert (entries[7], entries[10]) != ("-", "-")
+    assert {entries[i] for i in (6, 7, 10, 11)} == {"-"}
+    assert (entries[8], entries[12]) != ("-", "-")
     for name in ("cases_nonlinear_tuned_vp-k2", "error_nonlinear_tuned", "std_nonlinear_tuned"):
         assert (config.results / "figures" / f"{name}.png").stat().st_size > 10_000
 
@@ -263,7 +313,7 @@ def test_other_configurations_of_the_same_name_are_refused(root: Path, capsys: p
     line = failing(capsys, "score", *options(root, "densities.generated=999"))
     assert "generated = 1000, but 999 is asked for" in line
     line = failing(capsys, "report", *options(root, "sampling.euler_maruyama_steps=101"))
-    assert "samples.integrator.steps = 100, but 101 is asked for" in line
+    assert "scored.integrator.steps = 100, but 101 is asked for" in line
 
 
 def test_stages_out_of_order_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -313,7 +363,7 @@ def test_a_gpu_that_is_not_there_is_named(root: Path, capsys: pytest.CaptureFixt
     assert "device: expected a GPU" in failing(capsys, "train", *options(root, "device=cuda"))
 
 
-@pytest.mark.parametrize("command", ["solve", "train", "sample", "score", "report", "run", "info"])
+@pytest.mark.parametrize("command", ["solve", "reference", "train", "sample", "score", "report", "run", "info"])
 def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])

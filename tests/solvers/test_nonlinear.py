@@ -114,6 +114,24 @@ def test_jacobian_is_the_limit_of_central_differences(problem: FluxProblem) -> N
         assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.1)
 
 
+@pytest.mark.parametrize("problem", [LINEAR, NONLINEAR], ids=lambda problem: problem.name)
+def test_the_second_order_expansion_is_wrong_to_third_order(problem: FluxProblem) -> None:
+    found = production() if problem is NONLINEAR else simulator(problem)
+    q = problem.prior.sample(0, "test", 0, 3) + 1.0
+    direction = np.random.default_rng(0).normal(size=q.shape)
+    y, jacobian, hessian = found.measure(q), found.jacobian(q), found.hessian(q)
+    np.testing.assert_allclose(hessian, hessian.swapaxes(2, 3), rtol=1e-12)
+    slope = np.einsum("bnj,bj->bn", jacobian, direction)
+    curvature = np.einsum("bnjk,bj,bk->bn", hessian, direction, direction)
+    errors = [
+        np.abs(found.measure(q + h * direction) - y - h * slope - 0.5 * h**2 * curvature).max() for h in (0.4, 0.2)
+    ]
+    if problem is LINEAR:
+        assert max(errors) < 1e-12
+    else:
+        assert np.log2(errors[0] / errors[1]) == pytest.approx(3.0, abs=0.2)
+
+
 def test_the_papers_mesh_gives_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """A coarse one of its kind, by the same iteration on MUMPS' factors: second order."""
     q = flux(6)

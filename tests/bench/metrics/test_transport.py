@@ -5,7 +5,7 @@ import ot
 import pytest
 from scipy import stats
 
-from bench import metrics
+from bench.metrics import marginal, transport
 from solvers.densities import DENSITIES
 
 
@@ -17,26 +17,26 @@ def test_binned_sinkhorn_agrees_with_all_points(name: str, power: int) -> None:
     other = density.sample_conditional(density.y_values[1], 500, seed=1) + 0.05
     cost = np.abs(one[:, None] - other[None, :]) ** power
     full = ot.sinkhorn2(np.full(600, 1 / 600), np.full(500, 1 / 500), cost, 0.01, warn=False)
-    assert metrics.sinkhorn_1d(one, other, power) == pytest.approx(float(full), abs=4e-4)
+    assert transport.sinkhorn_1d(one, other, power) == pytest.approx(float(full), abs=4e-4)
 
 
 def test_wasserstein_of_a_shift_is_the_shift() -> None:
     x = np.random.default_rng(0).normal(size=1000)
-    assert metrics.wasserstein_1d(x, x + 0.3) == pytest.approx(0.3)
+    assert transport.wasserstein_1d(x, x + 0.3) == pytest.approx(0.3)
     y = np.random.default_rng(1).normal(size=700)
-    assert metrics.wasserstein_1d(x, y) == pytest.approx(stats.wasserstein_distance(x, y))
+    assert transport.wasserstein_1d(x, y) == pytest.approx(stats.wasserstein_distance(x, y))
 
 
 def test_sinkhorn_survives_far_outliers() -> None:
     x = np.random.default_rng(0).normal(size=300)
     far = np.append(x, 50.0)
-    assert metrics.sinkhorn_1d(far, x, 1) == pytest.approx(50.0 / 301, rel=0.2)
+    assert transport.sinkhorn_1d(far, x, 1) == pytest.approx(50.0 / 301, rel=0.2)
 
 
 def test_segment_errors_and_stds() -> None:
     rng = np.random.default_rng(0)
     truth = rng.normal(size=(200, 4))
     samples = truth[:, None, :] + np.array([0.1, 0.2, 0.3, 0.4]) + 0.5 * rng.normal(size=(200, 400, 4))
-    errors = metrics.segment_errors(samples.mean(axis=1), truth, mean_flux=2.0)
-    np.testing.assert_allclose(errors, [0.05, 0.10, 0.15, 0.20], atol=0.002)
-    np.testing.assert_allclose(metrics.segment_stds(samples), 0.5, rtol=0.01)
+    errors = marginal.errors(samples, truth, mean_flux=2.0)
+    np.testing.assert_allclose(errors.mean(axis=0), [0.05, 0.10, 0.15, 0.20], atol=0.002)
+    np.testing.assert_allclose(marginal.stds(samples).mean(axis=0), 0.5, rtol=0.01)

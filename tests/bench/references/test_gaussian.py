@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.references import linear_gaussian
+from bench.references.gaussian import linear_gaussian
 from solvers import streams
 from solvers.flux_problems.linear import LINEAR
 from solvers.simulators import simulator

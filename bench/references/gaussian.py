@@ -1,10 +1,11 @@
-"""Posteriors that are known: what a perfect sampler would draw."""
+"""The posterior of a linear problem under a Gaussian prior, in closed form."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers import streams
 from solvers.measurements import Mask
 from solvers.problems import FluxPrior
 
@@ -22,6 +23,14 @@ class GaussianPosterior:
     def std(self) -> Floats:
         """Standard deviation of each component, shape (M, d)."""
         return np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1))
+
+    def sample(self, seed: int, stream: str, count: int) -> Floats:
+        """``count`` samples of each posterior, shape (M, count, d), from a stream of random numbers."""
+        measurements, size = self.mean.shape
+        normals = streams.normals(seed, stream, 0, measurements * count, size).reshape(measurements, count, size)
+        values, vectors = np.linalg.eigh(self.covariance)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        return self.mean[:, None] + normals @ root.swapaxes(1, 2)
 
 
 def linear_gaussian(

@@ -1,0 +1,45 @@
+"""Whether posteriors are calibrated, by the truths alone: no reference is needed.
+
+Where truth and measurement come from the model, the truth is one more sample of the exact posterior. Both tests rank it
+among the S samples of its measurement; ranks of exact posteriors are uniform on 0, ..., S.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kstest
+
+Floats = NDArray[np.floating]
+
+
+def ranks(samples: Floats, truth: Floats, seed: int = 0) -> Floats:
+    """Ranks of true components (M, d) among samples (M, S, d) as shares in (0, 1) (Talts et al. 2018), shape (M, d).
+
+    Ties, of components that are clipped at zero, are broken at random, and so is the place between two samples.
+    """
+    random = np.random.default_rng(seed)
+    below = (samples < truth[:, None]).sum(axis=1)
+    equal = (samples == truth[:, None]).sum(axis=1)
+    return (below + (equal + 1) * random.uniform(size=truth.shape)) / (samples.shape[1] + 1)
+
+
+def uniformity(shares: Floats) -> float:
+    """P-value of uniform ranks (M, d): the smallest of 2 d Kolmogorov-Smirnov tests, times 2 d (Bonferroni), at most 1.
+
+    At most a share p of exact posteriors gets a p-value below p; fewer do where components depend on each other. Of
+    each component's ranks u, which tell a shift, and of |2 u - 1|, which tells too wide and too narrow posteriors.
+    """
+    tested = [each for u in shares.T for each in (u, np.abs(2.0 * u - 1.0))]
+    return float(min(1.0, len(tested) * min(kstest(each, "uniform").pvalue for each in tested)))
+
+
+def tarp(samples: Floats, truth: Floats, seed: int = 0) -> Floats:
+    """Shares of samples (M, S, d) that are closer to a random point than the truth (M, d) is, shape (M,).
+
+    Tests of accuracy with random points (Lemos et al. 2023); the point is the first of the samples, which lies where
+    the posterior does, so that a wrong correlation shows. Uniform for exact posteriors.
+    """
+    random = np.random.default_rng(seed)
+    point, others = samples[:, :1], samples[:, 1:]
+    of_truth = np.linalg.norm(truth - point[:, 0], axis=1)
+    below = (np.linalg.norm(others - point, axis=2) < of_truth[:, None]).sum(axis=1)
+    return (below + random.uniform(size=len(truth))) / (others.shape[1] + 1)

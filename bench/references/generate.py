@@ -1,0 +1,116 @@
+"""Sample the reference posteriors of a run under MPI: ranks take blocks of measurements from one counter.
+
+    mpiexec -n 2 python -m mpi4py -m bench.references.generate --profile references
+
+and the same line under srun; `fluxbench reference` starts it. Random numbers belong to the block, so 1 rank and N ranks
+write the same samples. A killed job loses the blocks in flight at most, and the same command goes on where it was.
+"""
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mpi4py import MPI
+
+from bench import layout
+from bench.config import Config, load
+from bench.references import make
+from bench.references.store import EFFECTIVE, R_HAT
+from solvers import datasets
+from solvers.flux_problems import FLUX_PROBLEMS
+from solvers.ranks import Bar, job, on_root, share_out
+from solvers.simulators import simulator
+from solvers.storage import exclusive
+
+
+class Block(NamedTuple):
+    """A piece of work: the block of a reference that starts at a measurement."""
+
+    problem: str
+    path: Path
+    expected: dict[str, Any]
+    start: int
+
+
+def generate(config: Config, comm: MPI.Comm, progress: bool = False) -> None:
+    """Make every reference of a run that is not there, with all ranks of ``comm``.
+
+    Raises:
+        InputError: on every rank, if a data set is missing, or a reference is another configuration's.
+    """
+    with ExitStack() as held:
+
+        def lock() -> None:
+            held.enter_context(exclusive(config.runs / "references"))
+
+        on_root(comm, lock)
+        _generate(config, comm, progress)
+
+
+def _generate(config: Config, comm: MPI.Comm, progress: bool) -> None:
+    todo: list[Block] = on_root(comm, lambda: _missing(config))
+    problems = sorted({block.problem for block in todo})
+    data = {problem: datasets.read(layout.solved(config, problem)) for problem in problems}
+    # One rank assembles and all use its arrays, whatever they run on.
+    solve = {
+        problem: on_root(comm, lambda problem=problem: simulator(FLUX_PROBLEMS[problem], config.flux.mesh))
+        for problem in problems
+    }
+
+    def make_block(number: int) -> None:
+        problem, path, expected, start = todo[number]
+        make.make_block(data[problem], solve[problem], expected, start, path)
+
+    amounts = [make.block_size(block.expected, block.start) for block in todo]
+    total = config.flux.measurements * len(layout.referenced(config))
+    bar = Bar("reference", "measurement", total, total - sum(amounts)) if progress else None
+    share_out(comm, amounts, make_block, bar)
+    on_root(comm, lambda: _join(config))
+
+
+def _missing(config: Config) -> list[Block]:
+    found = []
+    for problem, noise in layout.referenced(config):
+        layout.solved(config, problem)
+        path = layout.reference_path(config, problem, noise)
+        expected = layout.expected_reference(config, problem, noise)
+        if path.exists():
+            layout.exact(config, problem, noise)  # it is whole, and of this configuration
+            make.remove_blocks(path)  # of a job that was killed at its very end
+        else:
+            found += [Block(problem, path, expected, start) for start in make.missing(path, expected)]
+    return found
+
+
+def _join(config: Config) -> None:
+    for problem, noise in layout.referenced(config):
+        path = layout.reference_path(config, problem, noise)
+        if not path.exists():
+            short = make.join(path, layout.expected_reference(config, problem, noise))
+            worth = f", {short} of them short of R-hat {R_HAT} or {EFFECTIVE:,} effective samples" if short else ""
+            print(f"reference {path.stem}: {config.flux.measurements} posteriors{worth} -> {path}", flush=True)
+
+
+def main() -> int:
+    """Command line of one MPI job; see the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--profile", default="quick", help="as of `fluxbench reference`")
+    parser.add_argument("--set", action="append", default=[], dest="changes", metavar="KEY=VALUE", help="likewise")
+    parser.add_argument("--configuration", help="all of it as JSON, in place of both")
+    parser.add_argument("--progress", action="store_true", help="draw a progress bar")
+    parser.add_argument("--ranks", type=int, help="number of ranks that there must be")
+    given = parser.parse_args()
+
+    def run(comm: MPI.Comm) -> None:
+        config = load(given.profile, given.changes)
+        if given.configuration:
+            config = Config.model_validate_json(given.configuration)
+        generate(config, comm, given.progress)
+
+    return job(run, given.ranks)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

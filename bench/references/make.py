@@ -1,0 +1,174 @@
+"""Make reference posteriors, block by block.
+
+Random numbers belong to the measurement, so that whoever samples it writes the same. Measurements whose chains fall
+short of what is asked of every component are sampled again by longer ones, and the last of these are kept.
+"""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from arviz_stats.base.array import array_stats
+
+from bench.references import hamiltonian
+from bench.references.posterior import FluxPosterior
+from bench.references.store import (
+    ATTEMPTS,
+    BLOCK,
+    CHAINS,
+    EFFECTIVE,
+    LONGER,
+    R_HAT,
+    SCHEMA,
+    STATES,
+    VERSION,
+    WARM_UP,
+    read_arrays,
+)
+from solvers import datasets
+from solvers.datasets import Dataset, Split
+from solvers.errors import InputError
+from solvers.flux_problems import FLUX_PROBLEMS
+from solvers.measurements import Measured, MeasurementOperator
+from solvers.simulators import Simulator
+from solvers.storage import check_specification
+
+
+def make_block(data: Dataset, solve: Simulator, expected: dict[str, Any], start: int, path: Path) -> None:
+    """Sample the posteriors of the measurements from ``start`` on, a block of them, and write the block.
+
+    Args:
+        data: of the measurements.
+        solve: the forward problem.
+        expected: from :func:`bench.references.store.specification`.
+        start: index of the first measurement.
+        path: of the reference, beside which the block is written.
+    """
+    stop = start + block_size(expected, start)
+    posterior, measured = posterior_of(data, solve, expected["noise"], start, stop)
+    stream = f"{expected['data']['problem']}/reference/{expected['noise']:g}"
+    began = time.perf_counter()
+    arrays = _sampled(posterior, expected["data"]["seed"], stream, start, expected["samples"])
+    arrays["y"] = measured.y
+    if measured.mask is not None:
+        arrays["mask"] = measured.mask
+    with datasets.created(block_path(path, start), SCHEMA, VERSION, expected) as file:
+        file.attrs["seconds"] = time.perf_counter() - began
+        datasets.write_arrays(file, arrays)
+
+
+def posterior_of(
+    data: Dataset, solve: Simulator, noise: float, start: int, stop: int
+) -> tuple[FluxPosterior, Measured]:
+    """Posteriors of test measurements ``start`` to ``stop - 1`` of a data set, and these as the networks see them."""
+    problem, operator = FLUX_PROBLEMS[data.specification["problem"]], MeasurementOperator.of(data, noise)
+    seen = operator.measure(Split(data.test.x[:stop], data.test.y[:stop]), "test")
+    mask = None if seen.mask is None else seen.mask[start:]
+    measured = Measured(seen.x[start:], seen.y[start:], mask, seen.noise[start:])
+    y, noise_std = operator.y_scale.restore(measured.y), noise * operator.y_scale.span
+    return FluxPosterior(problem.prior, solve, y, noise_std, mask), measured
+
+
+def _sampled(posterior: FluxPosterior, seed: int, stream: str, start: int, samples: int) -> dict[str, np.ndarray]:
+    """The arrays of a block, which starts at a measurement, but for what was measured."""
+    found: list[dict[str, np.ndarray]] = [{}] * len(posterior.y)
+    todo, states = np.arange(len(posterior.y)), STATES
+    for attempt in range(ATTEMPTS):
+        part, indices = posterior.part(todo), start + todo
+        chains = hamiltonian.sample(part, seed, f"{stream}/{attempt}", indices, CHAINS, states // WARM_UP, states)
+        r_hat = array_stats.rhat(chains.g, chain_axis=1, draw_axis=2)
+        effective = array_stats.ess(chains.g, chain_axis=1, draw_axis=2)
+        tail = array_stats.ess(chains.g, chain_axis=1, draw_axis=2, method="tail", prob=(0.05, 0.95))
+        clipped = np.maximum(chains.g, 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):  # where nothing varies
+            mean_error = np.nan_to_num(array_stats.mcse(clipped, chain_axis=1, draw_axis=2))
+        x = clipped.reshape(len(todo), -1, clipped.shape[-1])  # chain after chain
+        std = x.std(axis=1, ddof=1)
+        kept = np.linspace(0, x.shape[1] // 2 - 1, samples).round().astype(np.int64)
+        kept_again = kept + x.shape[1] // 2
+        for i, measurement in enumerate(todo):
+            found[measurement] = {
+                "x": x[i, kept].astype(np.float32),
+                "again": x[i, kept_again].astype(np.float32),
+                "mean": x[i].mean(axis=0),
+                "std": std[i],
+                "mean_error": mean_error[i],
+                "r_hat": r_hat[i],
+                "effective": effective[i],
+                "tail": tail[i],
+                "acceptance": chains.acceptance[i],
+                "states": np.array(x.shape[1]),
+            }
+        todo = todo[_short(r_hat, effective)]
+        states *= LONGER
+        if len(todo) == 0:
+            break
+    return {name: np.stack([each[name] for each in found]) for name in found[0]}
+
+
+def _short(r_hat: np.ndarray, effective: np.ndarray) -> np.ndarray:
+    return (r_hat.max(axis=1) >= R_HAT) | (effective.min(axis=1) < EFFECTIVE)
+
+
+def missing(path: Path, expected: dict[str, Any]) -> list[int]:
+    """Where the blocks start that are not there yet.
+
+    Raises:
+        InputError: if one that is there was made otherwise.
+    """
+    return [start for start in blocks(expected["measurements"]) if not _is_whole(block_path(path, start), expected)]
+
+
+def block_path(path: Path, start: int) -> Path:
+    """A block's file, in a folder beside the reference."""
+    return path.with_name(f"{path.name}.blocks") / f"{start:06d}.h5"
+
+
+def block_size(expected: dict[str, Any], start: int) -> int:
+    """How many measurements a block has."""
+    return min(BLOCK, expected["measurements"] - start)
+
+
+def blocks(measurements: int) -> range:
+    """Where the blocks start."""
+    return range(0, measurements, BLOCK)
+
+
+def _is_whole(path: Path, expected: dict[str, Any]) -> bool:
+    try:
+        with datasets.open_checked(path, SCHEMA, VERSION) as file:
+            found = datasets.record(file, "specification")
+            read_arrays(file)
+    except InputError:
+        return False
+    check_specification(path, found, expected)
+    return True
+
+
+def join(path: Path, expected: dict[str, Any]) -> int:
+    """Write the reference from its blocks and remove them.
+
+    Returns:
+        How many measurements fell short of what was asked of them after all attempts.
+
+    Raises:
+        InputError: if a block is missing or damaged.
+    """
+    parts, seconds = [], 0.0
+    for start in blocks(expected["measurements"]):
+        with datasets.open_checked(block_path(path, start), SCHEMA, VERSION) as file:
+            parts.append(read_arrays(file))
+            seconds += float(file.attrs["seconds"])
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    with datasets.created(path, SCHEMA, VERSION, expected) as file:
+        file.attrs["seconds"] = seconds
+        datasets.write_arrays(file, arrays)
+    remove_blocks(path)
+    return int(_short(arrays["r_hat"], arrays["effective"]).sum())
+
+
+def remove_blocks(path: Path) -> None:
+    """Remove what is left of the blocks of a reference that is there."""
+    shutil.rmtree(block_path(path, 0).parent, ignore_errors=True)

@@ -1,0 +1,140 @@
+"""Scores of the flux problems: against the truth everywhere, against the exact posterior where there is a reference.
+
+A metric is a mean over measurements, and its Monte Carlo error the standard error of that mean. Fluxes are not
+negative, which a network only knows from its data: a sample below zero counts as zero (choice).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.metrics import calibration, joint, marginal
+from bench.references.gaussian import linear_gaussian
+from bench.references.store import Reference
+from solvers.datasets import Dataset, Split
+from solvers.errors import InputError
+from solvers.flux_problems import FLUX_PROBLEMS
+from solvers.measurements import MeasurementOperator
+from solvers.problems import Geometry
+from solvers.storage import Row
+
+Floats = NDArray[np.floating]
+
+TRUTH, REFERENCE = "truth", "reference posterior"
+CLASSIFIED = 10
+"""Measurements on which a classifier is trained, each seconds of work."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What samples of M posteriors are compared with.
+
+    Attributes:
+        truth: shape (M, d).
+        mean_flux: over all segments and test samples.
+        exact: samples of the reference posteriors, shape (M, R, d); None where there are none.
+    """
+
+    truth: Floats
+    mean_flux: float
+    exact: Floats | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset, measurements: int, reference: Reference | None) -> "Known":
+        """Of a data set's first test measurements."""
+        exact = None if reference is None else reference.x
+        return cls(dataset.test.x[:measurements], float(dataset.test.x.mean()), exact)
+
+
+def rows(samples: Floats, known: Known, geometry: Geometry) -> list[Row]:
+    """Every metric of samples (M, S, d), and the first two segment by segment too.
+
+    Args:
+        samples: of the posteriors, below zero or not.
+        known: what they are compared with.
+        geometry: of the segments.
+    """
+    x = np.maximum(samples, 0.0)
+    errors, stds = marginal.errors(x, known.truth, known.mean_flux), marginal.stds(x)
+    crps = marginal.crps(x, known.truth)
+    found = [
+        _row("error", errors, TRUTH),
+        _row("std", stds, ""),
+        _row("coverage", marginal.covered(x, known.truth), TRUTH),
+        _row("CRPS", crps, TRUTH),
+        _p_value("SBC p-value", calibration.ranks(x, known.truth)),
+        _p_value("TARP p-value", calibration.tarp(x, known.truth)[:, None]),
+    ]
+    if known.exact is not None:
+        exact = known.exact
+        found += [
+            _row("excess error", errors - marginal.errors(exact, known.truth, known.mean_flux), REFERENCE),
+            _row("excess CRPS", crps - marginal.crps(exact, known.truth), REFERENCE),
+            _row("mean shift", marginal.mean_shifts(x, exact), REFERENCE),
+            _row("std ratio", marginal.std_ratios(x, exact), REFERENCE),
+            _row("marginal W1", marginal.wasserstein(x, exact), REFERENCE),
+            _row("energy distance", joint.energy_distances(x, exact), REFERENCE),
+            _row("sliced W1", joint.sliced_wasserstein(x, exact), REFERENCE),
+        ]
+        accuracies = joint.classifier_accuracies(x[:CLASSIFIED], exact[:CLASSIFIED])
+        found.append(_row("C2ST", accuracies, REFERENCE))
+    for j in range(x.shape[2]):
+        where = {"wall": ("lower", "upper")[j // geometry.segments], "segment": j % geometry.segments + 1}
+        found += [_row("error", errors[:, j], TRUTH) | where, _row("std", stds[:, j], "") | where]
+    return found
+
+
+def bounds(dataset: Dataset, noise: float, sizes: tuple[int, int], reference: Reference | None) -> list[Row]:
+    """The same rows of exact samples, of the prior and of the linear-Gaussian posterior, where there are such.
+
+    Each has the name of its column as ``bound``.
+
+    Args:
+        dataset: the truth.
+        noise: level in normalised units.
+        sizes: measurements M, and samples S of each.
+        reference: exact posteriors.
+
+    Raises:
+        InputError: if a linear problem's data set lacks its operator.
+    """
+    problem, (measurements, generated) = FLUX_PROBLEMS[dataset.specification["problem"]], sizes
+    seed = dataset.specification["seed"]
+    known = Known.of(dataset, measurements, reference)
+    prior = problem.prior.sample(seed, f"{problem.name}/bound", 0, measurements * generated).reshape(
+        measurements, generated, -1
+    )
+    found = [row | {"bound": "prior"} for row in rows(prior, known, problem.geometry)]
+    if reference is not None:
+        kept = np.linspace(0, reference.again.shape[1] - 1, min(generated, reference.again.shape[1])).round()
+        exact = reference.again[:, kept.astype(np.int64)]
+        found += [row | {"bound": "floor"} for row in rows(exact, known, problem.geometry)]
+    if problem.is_linear:
+        if dataset.operator is None:
+            raise InputError(f"{problem.name}: expected a data set with its sensor operator, found none")
+        operator = MeasurementOperator.of(dataset, noise)
+        seen = operator.measure(Split(dataset.test.x[:measurements], dataset.test.y[:measurements]), "test")
+        y, noise_std = operator.y_scale.restore(seen.y), noise * operator.y_scale.span
+        gaussian = linear_gaussian(problem.prior, dataset.operator, y, noise_std, seen.mask)
+        x = gaussian.sample(seed, f"{problem.name}/linear-gaussian/{noise:g}", generated)
+        found += [row | {"bound": "linear_gaussian"} for row in rows(x, known, problem.geometry)]
+    return found
+
+
+def _row(metric: str, values: Floats, reference: str) -> Row:
+    """The mean over components, where a metric has a value, then over measurements."""
+    each = values if values.ndim == 1 else np.nanmean(values, axis=1)
+    error = each.std(ddof=1) / np.sqrt(len(each)) if len(each) > 1 else np.nan
+    return {
+        "metric": metric,
+        "value": float(each.mean()),
+        "error": float(error),
+        "reference": reference,
+        "measurements": len(each),
+    }
+
+
+def _p_value(metric: str, shares: Floats) -> Row:
+    value = calibration.uniformity(shares)
+    return {"metric": metric, "value": value, "error": None, "reference": TRUTH, "measurements": len(shares)}
