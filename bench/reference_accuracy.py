@@ -1,5 +1,6 @@
 """Why the reference posteriors can be trusted: the evidence, measured and published.
 
+    .venv/bin/fluxbench solve --profile references
     .venv/bin/fluxbench reference --profile references
     .venv/bin/python -m bench.reference_accuracy
 

@@ -23,13 +23,10 @@ from training.cells import Cell
 
 COLUMNS = (
     *("problem", "noise", "sensors_on", "recipe", "amortised", "formulation", "sampler", "alpha", "seed"),
-    *("metric", "wall", "segment", "value", "error", "floor", "floor_error", "prior", "linear_gaussian", "paper"),
+    *("metric", "wall", "segment", "value", "value_error", "floor", "floor_error", "prior", "linear_gaussian", "paper"),
     *("reference", "measurements", "generated", "evaluations", "seconds", "epochs"),
 )
-"""Of `scores.csv`. `error` is the Monte Carlo error of `value`; `floor` is what exact samples get, and `floor_error`
-the error of that; `prior` is what samples of the prior get, `linear_gaussian` those of the posterior under the prior
-that is not clipped. `reference` says with what samples are compared, `sensors_on` the share of sensors that are on (the
-mask's rate), `seconds` the time that drawing the samples took."""
+"""Of `scores.csv`; `docs/metrics.md` says what they are."""
 BOUNDS = ("floor", "floor_error", "prior", "linear_gaussian")
 
 Noise = float | None
@@ -92,8 +89,9 @@ def table(config: Config) -> list[Row]:
             printed = row["metric"] in PRINTED
             paper = TABLE2.get((cell.formulation, by.alpha, cell.problem)) if printed else None
             bounds = {name: beside[_number(row)].get(name) for name in BOUNDS}
-            found.append({**row, **bounds, "paper": paper})
-    return found
+            noise = _noise(cell)
+            found.append({**row, **bounds, "noise": noise, "value_error": row["error"], "paper": paper})
+    return [{name: row.get(name) for name in COLUMNS} for row in found]
 
 
 def bounded(config: Config) -> list[tuple[str, Noise]]:

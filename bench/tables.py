@@ -40,7 +40,7 @@ def table2_rows(rows: list[Row]) -> list[Row]:
         family, k = ("vp", name.removeprefix("vp-k")) if name.startswith("vp-k") else (name, "")
         score = {"dataset": row["problem"], "score": row["value"], "formulation": family, "k": k}
         draws = REFERENCE_DRAWS if row["metric"] in DISTANCES else 1
-        spread = {"score_std": row["error"] * draws**0.5, "references": draws}
+        spread = {"score_std": row["value_error"] * draws**0.5, "references": draws}
         found.append({name: (row | score | spread).get(name) for name in TABLE2_COLUMNS})
     return found
 
@@ -118,7 +118,7 @@ def _table2_entry(rows: list[Row]) -> str:
 
 
 def _score_std(rows: list[Row]) -> float:
-    return _means([row for row in rows if row["metric"] == PRINTED[0]], "error")[0] * REFERENCE_DRAWS**0.5
+    return _means([row for row in rows if row["metric"] == PRINTED[0]], "value_error")[0] * REFERENCE_DRAWS**0.5
 
 
 def flux_markdown(config: Config, rows: list[Row]) -> str:
@@ -188,7 +188,7 @@ def posterior_markdown(config: Config, rows: list[Row]) -> str:
         entries = []
         for metric in POSTERIOR:
             those = [row for row in group if row["metric"] == metric]
-            error = "" if those[0]["error"] is None else f" ± {_mean(those, 'error', 4)}"
+            error = "" if those[0]["value_error"] is None else f" ± {_mean(those, 'value_error', 4)}"
             entries.append(f"**{_mean(those, 'value', 4)}**{error} ({_mean(those, 'floor', 4)})")
         lines.append(f"| {' | '.join(key)} | {' | '.join(entries)} |")
     lines.append(

@@ -36,7 +36,7 @@ def tarp(samples: Floats, truth: Floats, seed: int = 0) -> Floats:
     """Shares of samples (M, S, d) that are closer to a random point than the truth (M, d) is, shape (M,).
 
     Tests of accuracy with random points (Lemos et al. 2023); the point is the first of the samples, which lies where
-    the posterior does, so that a wrong correlation shows. Uniform for exact posteriors.
+    the posterior does. Uniform for exact posteriors.
     """
     random = np.random.default_rng(seed)
     point, others = samples[:, :1], samples[:, 1:]

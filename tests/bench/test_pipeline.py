@@ -104,9 +104,10 @@ def test_every_number_stands_beside_its_bounds_and_its_error(root: Path) -> None
     for row in rows:
         assert np.isfinite(float(row["value"])), row
         assert row["floor"], row
-        assert (row["error"] == "") == row["metric"].endswith("p-value"), row
+        assert (row["value_error"] == "") == row["metric"].endswith("p-value"), row
         assert (row["prior"] == "") == (row["metric"] == "log score"), row
         assert (row["linear_gaussian"] != "") == (row["problem"] in FLUX), row
+        assert (row["noise"] == "") == (row["problem"] == "tanh"), row
         assert float(row["seconds"]) > 0.0
         assert float(row["evaluations"]) > 1.0
     assert {row["sensors_on"] for row in rows if row["problem"] == "multi-operator"} == {"0.7"}
