@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bench.references.store import CHAINS, STATES
 from bench.samples import ODE_METHODS, SDE_METHODS, Integrator
 from solvers.densities import DENSITIES
 from solvers.discretisation import MESHES
@@ -54,6 +55,12 @@ Density = Annotated[str, _known("joint density", tuple(DENSITIES))]
 Recipe = Annotated[str, _known("recipe", tuple(RECIPES))]
 Flux = Annotated[str, _known("flux problem", tuple(FLUX_PROBLEMS))]
 Formulation = Annotated[str, AfterValidator(_is_formulation)]
+
+
+LEAST_COMPARED = 10
+"""Samples that a classifier can be trained on, in five folds."""
+LARGEST_REFERENCE = CHAINS * STATES // 2
+"""States of half of the chains of a reference."""
 
 
 class Section(BaseModel):
@@ -132,6 +139,14 @@ class FluxProblems(Section):
                 raise ValueError(
                     f"expected measurements of at most test_samples = {there} for {problem}, found {self.measurements}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _references_suffice(self) -> Self:
+        if self.references > 0 and not LEAST_COMPARED <= self.generated <= self.references <= LARGEST_REFERENCE:
+            sizes = f"generated = {self.generated}, references = {self.references}"
+            expected = f"{LEAST_COMPARED} <= generated <= references <= {LARGEST_REFERENCE:,}, or references = 0"
+            raise ValueError(f"expected {expected}, found {sizes}")
         return self
 
     @model_validator(mode="after")

@@ -58,7 +58,7 @@ def data_specification(config: Config, problem: str) -> dict[str, Any]:
 
 
 def referenced(config: Config) -> list[tuple[str, float]]:
-    """The flux problems and noise levels of a run that have reference posteriors: without noise the truth is known."""
+    """The flux problems and noise levels of a run that have reference posteriors: levels above 0, if any."""
     if config.flux.references == 0:
         return []
     return [(problem, noise) for problem in config.flux.problems for noise in config.flux.noise if noise > 0.0]

@@ -11,6 +11,7 @@ from torch import Tensor
 from bench.draw import measured_by
 from diffusion.likelihood import log_density
 from solvers.datasets import Dataset
+from solvers.errors import InputError
 from training import checkpoints
 from training.cells import Cell
 
@@ -32,7 +33,7 @@ def log_densities(checkpoint_path: Path, cell: Cell, dataset: Dataset, x: Floats
         Shape (Y, N), natural logarithms.
 
     Raises:
-        InputError: if the checkpoint is missing or made otherwise.
+        InputError: if the checkpoint is missing or made otherwise, or the integration fails.
     """
     checkpoint = checkpoints.load_trained(checkpoint_path, cell.specification(dataset.specification))
     normalisation, recipe = checkpoint.normalisation, checkpoint.cell.hyperparameters
@@ -48,6 +49,9 @@ def log_densities(checkpoint_path: Path, cell: Cell, dataset: Dataset, x: Floats
 
     m = process.m(torch.tensor(t_min, dtype=torch.float64)).item()
     at = normalisation.standardise(checkpoint.x_scale.normalise(x.reshape(-1, 1)))
-    found = log_density(score, process, m * torch.as_tensor(at), t_min).value.numpy()
+    try:
+        found = log_density(score, process, m * torch.as_tensor(at), t_min).value.numpy()
+    except RuntimeError as error:
+        raise InputError(f"{cell.name}: no log-density: {error}") from error
     stretch = m / (float(normalisation.x_std[0]) * checkpoint.x_scale.span)
     return (found + math.log(stretch)).reshape(x.shape)

@@ -22,14 +22,12 @@ from solvers.storage import Row, check_specification
 from training.cells import Cell
 
 COLUMNS = (
-    *("problem", "noise", "mask_rate", "recipe", "amortised", "formulation", "sampler", "alpha", "seed"),
-    *("metric", "wall", "segment", "value", "error", "floor", "prior", "linear_gaussian", "paper", "reference"),
-    *("measurements", "generated", "evaluations", "seconds", "epochs"),
+    *("problem", "noise", "sensors_on", "recipe", "amortised", "formulation", "sampler", "alpha", "seed"),
+    *("metric", "wall", "segment", "value", "value_error", "floor", "floor_error", "prior", "linear_gaussian", "paper"),
+    *("reference", "measurements", "generated", "evaluations", "seconds", "epochs"),
 )
-"""Of `scores.csv`. `error` is the Monte Carlo error of `value`; `floor` is what exact samples get, `prior` what samples
-of the prior do, `linear_gaussian` those of the posterior that ignores clipping; `reference` says with what samples are
-compared; `seconds` is the time that drawing them took."""
-BOUNDS = ("floor", "prior", "linear_gaussian")
+"""Of `scores.csv`; `docs/metrics.md` says what they are."""
+BOUNDS = ("floor", "floor_error", "prior", "linear_gaussian")
 
 Noise = float | None
 
@@ -82,6 +80,8 @@ def table(config: Config) -> list[Row]:
         beside = known.setdefault((problem, noise), defaultdict(dict))
         for row in files.read(layout.bound_path(config, problem, noise), _bounded(config, problem, noise)):
             beside[_number(row)][row["bound"]] = row["value"]
+            if row["bound"] == "floor":
+                beside[_number(row)]["floor_error"] = row["error"]
     found = []
     for cell, by in layout.sampled(config):
         beside = known[cell.problem, _noise(cell)]
@@ -89,8 +89,9 @@ def table(config: Config) -> list[Row]:
             printed = row["metric"] in PRINTED
             paper = TABLE2.get((cell.formulation, by.alpha, cell.problem)) if printed else None
             bounds = {name: beside[_number(row)].get(name) for name in BOUNDS}
-            found.append({**row, **bounds, "paper": paper})
-    return found
+            noise = _noise(cell)
+            found.append({**row, **bounds, "noise": noise, "value_error": row["error"], "paper": paper})
+    return [{name: row.get(name) for name in COLUMNS} for row in found]
 
 
 def bounded(config: Config) -> list[tuple[str, Noise]]:
@@ -152,7 +153,7 @@ def _common(cell: Cell, by: sample_files.Integrator, found: PosteriorSamples) ->
     return {
         "problem": cell.problem,
         "noise": cell.noise,
-        "mask_rate": 1.0 if problem is None else problem.sensors_on,
+        "sensors_on": 1.0 if problem is None else problem.sensors_on,
         "recipe": cell.recipe,
         "amortised": None if cell.amortised is None else "yes",
         "formulation": cell.formulation,

@@ -156,6 +156,10 @@ def score(config: Config) -> None:
 
     for problem in config.problems:
         layout.solved(config, problem)
+    for cell, integrator in layout.sampled(config):  # refused now, before anything is scored
+        path = layout.sample_path(config, cell, integrator)
+        _must_exist(path, "sample")
+        check_specification(path, samples.specification(path), layout.expected_samples(config, cell, integrator))
     for problem, noise in layout.referenced(config):
         _must_exist(layout.reference_path(config, problem, noise), "reference")
     tasks: list[workers.Labelled] = []
@@ -163,7 +167,6 @@ def score(config: Config) -> None:
         name = layout.bound_path(config, problem, level).stem
         tasks.append((name, 1, partial(scores.bound, config, problem, level)))
     for cell, integrator in layout.sampled(config):
-        _must_exist(layout.sample_path(config, cell, integrator), "sample")
         tasks.append((f"{cell.name} {integrator.label}", 1, partial(scores.score, config, cell, integrator)))
     workers.run(tasks, config.worker_count, "score", "set", say)
     reports.write_tables(config)

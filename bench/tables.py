@@ -39,8 +39,9 @@ def table2_rows(rows: list[Row]) -> list[Row]:
         name = row["formulation"]
         family, k = ("vp", name.removeprefix("vp-k")) if name.startswith("vp-k") else (name, "")
         score = {"dataset": row["problem"], "score": row["value"], "formulation": family, "k": k}
-        spread = {"score_std": row["error"] * REFERENCE_DRAWS**0.5, "references": REFERENCE_DRAWS}
-        found.append(row | score | (spread if row["metric"] in DISTANCES else {}))
+        draws = REFERENCE_DRAWS if row["metric"] in DISTANCES else 1
+        spread = {"score_std": row["value_error"] * draws**0.5, "references": draws}
+        found.append({name: (row | score | spread).get(name) for name in TABLE2_COLUMNS})
     return found
 
 
@@ -82,7 +83,10 @@ def table2_markdown(config: Config, rows: list[Row]) -> str:
             "|---|---|---|",
         ]
         for metric, meaning in READINGS.items():
-            score, floor = _means([row for row in those if row["metric"] == metric], "value", "floor")
+            rows_of_it = [row for row in those if row["metric"] == metric]
+            if not rows_of_it:
+                continue  # the log score is that of the ODE
+            score, floor = _means(rows_of_it, "value", "floor")
             lines.append(f"| {metric}: {meaning} | {score:.4f} | {floor:.4f} |")
         lines.append("")
     lines += [
@@ -114,7 +118,7 @@ def _table2_entry(rows: list[Row]) -> str:
 
 
 def _score_std(rows: list[Row]) -> float:
-    return _means([row for row in rows if row["metric"] == PRINTED[0]], "error")[0] * REFERENCE_DRAWS**0.5
+    return _means([row for row in rows if row["metric"] == PRINTED[0]], "value_error")[0] * REFERENCE_DRAWS**0.5
 
 
 def flux_markdown(config: Config, rows: list[Row]) -> str:
@@ -154,7 +158,7 @@ def flux_markdown(config: Config, rows: list[Row]) -> str:
             f"{_integrators(config, those)}.",
         ]
     lines += [
-        "\nA sample below zero counts as zero, which no flux is below (choice).",
+        "\nA sample below zero counts as zero, of the linear-Gaussian posterior too: no flux is below (choice).",
         "Choices of ours where the paper's are lost: kappa, prior variance, noise levels, sensor positions, one",
         "minimum and maximum for all components, the number of SDE steps of recipe `paper` and their uniform spacing,",
         "the division of its network's output by sigma; VP starts from N(0, sigma(1)^2), not N(0, 1). Recipe `tuned`",
@@ -167,12 +171,13 @@ def posterior_markdown(config: Config, rows: list[Row]) -> str:
     """How far samples are from the exact posteriors, by every metric that can tell."""
     lines = [
         "## Distance from the exact posterior\n",
-        "Each entry: **value** ± Monte Carlo error (floor: as many exact samples, scored the same way). Excess error",
+        "Each entry: **value** ± Monte Carlo error (floor: as many exact samples, scored the same way); training seeds",
+        "share the measurements, and so the error. Excess error",
         "and excess CRPS: beyond the exact posterior's on the same measurements, in mean fluxes and in units of flux.",
         "Mean shift, std ratio and marginal W1: segment by segment, in units of the exact posterior's standard",
         "deviation. Energy distance and sliced W1: of all segments, whitened. C2ST: how often a classifier tells",
         f"samples from exact ones ({CLASSIFIED} measurements). Coverage of 90 % intervals. SBC and TARP: p-values,",
-        "uniform in (0, 1) for a calibrated posterior.\n",
+        "of which exact posteriors have at most a share p below p.\n",
         f"| problem | noise | recipe | formulation | sampler | {' | '.join(POSTERIOR)} |",
         "|---" * (5 + len(POSTERIOR)) + "|",
     ]
@@ -183,7 +188,7 @@ def posterior_markdown(config: Config, rows: list[Row]) -> str:
         entries = []
         for metric in POSTERIOR:
             those = [row for row in group if row["metric"] == metric]
-            error = "" if those[0]["error"] is None else f" ± {_mean(those, 'error', 4)}"
+            error = "" if those[0]["value_error"] is None else f" ± {_mean(those, 'value_error', 4)}"
             entries.append(f"**{_mean(those, 'value', 4)}**{error} ({_mean(those, 'floor', 4)})")
         lines.append(f"| {' | '.join(key)} | {' | '.join(entries)} |")
     lines.append(

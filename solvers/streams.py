@@ -22,6 +22,11 @@ def key(seed: int, stream: str) -> NDArray[np.uint64]:
     return np.frombuffer(digest, dtype=np.uint64)
 
 
+def generator(seed: int, stream: str) -> np.random.Generator:
+    """A generator of the stream, for who draws from it in order."""
+    return np.random.Generator(np.random.Philox(key=key(seed, stream)))
+
+
 def uniforms(seed: int, stream: str, start: int, stop: int, width: int) -> NDArray[np.float64]:
     """Uniform numbers in the open interval (0, 1) for samples ``start`` to ``stop - 1``.
 

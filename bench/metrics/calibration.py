@@ -25,7 +25,8 @@ def ranks(samples: Floats, truth: Floats, seed: int = 0) -> Floats:
 def uniformity(shares: Floats) -> float:
     """P-value of uniform ranks (M, d): the smallest of 2 d Kolmogorov-Smirnov tests, times 2 d (Bonferroni), at most 1.
 
-    Of each component's ranks u, which tell a shift, and of |2 u - 1|, which tells too wide and too narrow posteriors.
+    At most a share p of exact posteriors gets a p-value below p; fewer do where components depend on each other. Of
+    each component's ranks u, which tell a shift, and of |2 u - 1|, which tells too wide and too narrow posteriors.
     """
     tested = [each for u in shares.T for each in (u, np.abs(2.0 * u - 1.0))]
     return float(min(1.0, len(tested) * min(kstest(each, "uniform").pvalue for each in tested)))
@@ -35,7 +36,7 @@ def tarp(samples: Floats, truth: Floats, seed: int = 0) -> Floats:
     """Shares of samples (M, S, d) that are closer to a random point than the truth (M, d) is, shape (M,).
 
     Tests of accuracy with random points (Lemos et al. 2023); the point is the first of the samples, which lies where
-    the posterior does, so that a wrong correlation shows. Uniform for exact posteriors.
+    the posterior does. Uniform for exact posteriors.
     """
     random = np.random.default_rng(seed)
     point, others = samples[:, :1], samples[:, 1:]

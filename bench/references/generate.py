@@ -8,6 +8,7 @@ write the same samples. A killed job loses the blocks in flight at most, and the
 
 import argparse
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +17,12 @@ from mpi4py import MPI
 from bench import layout
 from bench.config import Config, load
 from bench.references import make
+from bench.references.store import EFFECTIVE, R_HAT
 from solvers import datasets
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.ranks import Bar, job, on_root, share_out
 from solvers.simulators import simulator
+from solvers.storage import exclusive
 
 
 class Block(NamedTuple):
@@ -37,6 +40,16 @@ def generate(config: Config, comm: MPI.Comm, progress: bool = False) -> None:
     Raises:
         InputError: on every rank, if a data set is missing, or a reference is another configuration's.
     """
+    with ExitStack() as held:
+
+        def lock() -> None:
+            held.enter_context(exclusive(config.runs / "references"))
+
+        on_root(comm, lock)
+        _generate(config, comm, progress)
+
+
+def _generate(config: Config, comm: MPI.Comm, progress: bool) -> None:
     todo: list[Block] = on_root(comm, lambda: _missing(config))
     problems = sorted({block.problem for block in todo})
     data = {problem: datasets.read(layout.solved(config, problem)) for problem in problems}
@@ -63,7 +76,10 @@ def _missing(config: Config) -> list[Block]:
         layout.solved(config, problem)
         path = layout.reference_path(config, problem, noise)
         expected = layout.expected_reference(config, problem, noise)
-        if not path.exists():
+        if path.exists():
+            layout.exact(config, problem, noise)  # it is whole, and of this configuration
+            make.remove_blocks(path)  # of a job that was killed at its very end
+        else:
             found += [Block(problem, path, expected, start) for start in make.missing(path, expected)]
     return found
 
@@ -72,8 +88,9 @@ def _join(config: Config) -> None:
     for problem, noise in layout.referenced(config):
         path = layout.reference_path(config, problem, noise)
         if not path.exists():
-            make.join(path, layout.expected_reference(config, problem, noise))
-            print(f"reference {path.stem}: {config.flux.measurements} posteriors -> {path}", flush=True)
+            short = make.join(path, layout.expected_reference(config, problem, noise))
+            worth = f", {short} of them short of R-hat {R_HAT} or {EFFECTIVE:,} effective samples" if short else ""
+            print(f"reference {path.stem}: {config.flux.measurements} posteriors{worth} -> {path}", flush=True)
 
 
 def main() -> int:

@@ -12,14 +12,12 @@ suits that: it is as free as the prior leaves it. Trajectories have random lengt
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.references.posterior import FluxPosterior
-from bench.references.store import LONGEST, STEP
+from bench.references.store import CHAINS, FARTHEST, LONGEST, STEP
 from solvers import streams
 from solvers.problems import Floats
-
-FARTHEST = 12.0
-"""Standard deviations of the prior: a trajectory that ends farther away has lost its way, and is not worth a solve."""
 
 
 @dataclass(frozen=True)
@@ -36,32 +34,48 @@ class Chains:
 
 
 def sample(
-    posterior: FluxPosterior, seed: int, stream: str, chains: int = 8, warm_up: int = 50, kept: int = 250
+    posterior: FluxPosterior,
+    seed: int,
+    stream: str,
+    indices: NDArray[np.int64] | None = None,
+    chains: int = CHAINS,
+    warm_up: int = 50,
+    kept: int = 250,
 ) -> Chains:
     """Run chains for every measurement.
+
+    Every measurement has random numbers of its own, keyed by its index; only lengths and steps of the trajectories are
+    common to all, so that they move together.
 
     Args:
         posterior: of M measurements.
         seed: of the run.
-        stream: names the random numbers, which belong to the measurements together.
+        stream: names the random numbers.
+        indices: of the measurements, shape (M,); 0, 1, ... if None.
         chains: for each measurement.
         warm_up: trajectories that are thrown away.
         kept: trajectories that are kept, a chain.
     """
-    random = np.random.Generator(np.random.Philox(key=streams.key(seed, stream)))
+    common = streams.generator(seed, stream)
+    indices = np.arange(len(posterior.y)) if indices is None else indices
+    own = [streams.generator(seed, f"{stream}/{index}") for index in indices]
+
+    def normals() -> Floats:
+        return np.stack([random.standard_normal(shape[1:]) for random in own])
+
     expansion = Expansion(posterior)
     shape = (len(posterior.y), chains, posterior.prior.size)
-    z = expansion.modes + random.standard_normal(shape) @ expansion.spreads[0].swapaxes(1, 2)
+    z = expansion.modes + normals() @ expansion.spreads[0].swapaxes(1, 2)
     energy, force = posterior.energy(z), expansion.force(z)
     found, accepted = [], np.zeros(len(posterior.y))
     for trajectory in range(warm_up + kept):
         spread = expansion.spreads[trajectory % 2]
-        momentum = random.standard_normal(shape)
+        momentum = normals()
         before = energy + 0.5 * (momentum**2).sum(axis=-1)
-        size = STEP * random.uniform(0.8, 1.2)
+        size = STEP * common.uniform(0.8, 1.2)
         there, force_there = z, force
         with np.errstate(over="ignore", invalid="ignore"):
-            for _ in range(random.integers(1, LONGEST + 1)):
+            for _ in range(common.integers(1, LONGEST + 1)):
                 momentum = momentum + 0.5 * size * force_there @ spread
                 there = there + size * momentum @ spread.swapaxes(1, 2)
                 force_there = expansion.force(there)
@@ -70,7 +84,8 @@ def sample(
             after = 0.5 * (momentum**2).sum(axis=-1)
         there = np.where(near[:, :, None], there, z)
         energy_there = posterior.energy(there)
-        accept = near & (np.log(random.uniform(size=near.shape)) < before - after - energy_there)
+        uniforms = np.stack([random.uniform(size=chains) for random in own])
+        accept = near & (np.log(uniforms) < before - after - energy_there)
         z = np.where(accept[:, :, None], there, z)
         force = np.where(accept[:, :, None], force_there, force)
         energy = np.where(accept, energy_there, energy)

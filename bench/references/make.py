@@ -1,7 +1,7 @@
 """Make reference posteriors, block by block.
 
-Random numbers belong to a block's first measurement, so that whoever makes it writes the same. Measurements
-whose chains fall short of what is asked of every component are sampled again by longer ones.
+Random numbers belong to the measurement, so that whoever samples it writes the same. Measurements whose chains fall
+short of what is asked of every component are sampled again by longer ones, and the last of these are kept.
 """
 
 import shutil
@@ -24,6 +24,7 @@ from bench.references.store import (
     SCHEMA,
     STATES,
     VERSION,
+    WARM_UP,
     read_arrays,
 )
 from solvers import datasets
@@ -47,9 +48,9 @@ def make_block(data: Dataset, solve: Simulator, expected: dict[str, Any], start:
     """
     stop = start + block_size(expected, start)
     posterior, measured = posterior_of(data, solve, expected["noise"], start, stop)
-    stream = f"{expected['data']['problem']}/reference/{expected['noise']:g}/{start}"
+    stream = f"{expected['data']['problem']}/reference/{expected['noise']:g}"
     began = time.perf_counter()
-    arrays = _sampled(posterior, expected["data"]["seed"], stream, expected["samples"])
+    arrays = _sampled(posterior, expected["data"]["seed"], stream, start, expected["samples"])
     arrays["y"] = measured.y
     if measured.mask is not None:
         arrays["mask"] = measured.mask
@@ -70,15 +71,20 @@ def posterior_of(
     return FluxPosterior(problem.prior, solve, y, noise_std, mask), measured
 
 
-def _sampled(posterior: FluxPosterior, seed: int, stream: str, samples: int) -> dict[str, np.ndarray]:
-    """The arrays of a block but for its measurements."""
+def _sampled(posterior: FluxPosterior, seed: int, stream: str, start: int, samples: int) -> dict[str, np.ndarray]:
+    """The arrays of a block, which starts at a measurement, but for what was measured."""
     found: list[dict[str, np.ndarray]] = [{}] * len(posterior.y)
     todo, states = np.arange(len(posterior.y)), STATES
     for attempt in range(ATTEMPTS):
-        chains = hamiltonian.sample(posterior.part(todo), seed, f"{stream}/{attempt}", CHAINS, states // 4, states)
+        part, indices = posterior.part(todo), start + todo
+        chains = hamiltonian.sample(part, seed, f"{stream}/{attempt}", indices, CHAINS, states // WARM_UP, states)
         r_hat = array_stats.rhat(chains.g, chain_axis=1, draw_axis=2)
         effective = array_stats.ess(chains.g, chain_axis=1, draw_axis=2)
-        x = np.maximum(chains.g, 0.0).reshape(len(todo), -1, chains.g.shape[-1])  # chain after chain
+        tail = array_stats.ess(chains.g, chain_axis=1, draw_axis=2, method="tail", prob=(0.05, 0.95))
+        clipped = np.maximum(chains.g, 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):  # where nothing varies
+            mean_error = np.nan_to_num(array_stats.mcse(clipped, chain_axis=1, draw_axis=2))
+        x = clipped.reshape(len(todo), -1, clipped.shape[-1])  # chain after chain
         std = x.std(axis=1, ddof=1)
         kept = np.linspace(0, x.shape[1] // 2 - 1, samples).round().astype(np.int64)
         kept_again = kept + x.shape[1] // 2
@@ -88,17 +94,22 @@ def _sampled(posterior: FluxPosterior, seed: int, stream: str, samples: int) -> 
                 "again": x[i, kept_again].astype(np.float32),
                 "mean": x[i].mean(axis=0),
                 "std": std[i],
-                "mean_error": std[i] / np.sqrt(effective[i]),
+                "mean_error": mean_error[i],
                 "r_hat": r_hat[i],
                 "effective": effective[i],
+                "tail": tail[i],
                 "acceptance": chains.acceptance[i],
                 "states": np.array(x.shape[1]),
             }
-        todo = todo[(r_hat.max(axis=1) >= R_HAT) | (effective.min(axis=1) < EFFECTIVE)]
+        todo = todo[_short(r_hat, effective)]
         states *= LONGER
         if len(todo) == 0:
             break
     return {name: np.stack([each[name] for each in found]) for name in found[0]}
+
+
+def _short(r_hat: np.ndarray, effective: np.ndarray) -> np.ndarray:
+    return (r_hat.max(axis=1) >= R_HAT) | (effective.min(axis=1) < EFFECTIVE)
 
 
 def missing(path: Path, expected: dict[str, Any]) -> list[int]:
@@ -136,8 +147,11 @@ def _is_whole(path: Path, expected: dict[str, Any]) -> bool:
     return True
 
 
-def join(path: Path, expected: dict[str, Any]) -> None:
+def join(path: Path, expected: dict[str, Any]) -> int:
     """Write the reference from its blocks and remove them.
+
+    Returns:
+        How many measurements fell short of what was asked of them after all attempts.
 
     Raises:
         InputError: if a block is missing or damaged.
@@ -147,7 +161,14 @@ def join(path: Path, expected: dict[str, Any]) -> None:
         with datasets.open_checked(block_path(path, start), SCHEMA, VERSION) as file:
             parts.append(read_arrays(file))
             seconds += float(file.attrs["seconds"])
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     with datasets.created(path, SCHEMA, VERSION, expected) as file:
         file.attrs["seconds"] = seconds
-        datasets.write_arrays(file, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        datasets.write_arrays(file, arrays)
+    remove_blocks(path)
+    return int(_short(arrays["r_hat"], arrays["effective"]).sum())
+
+
+def remove_blocks(path: Path) -> None:
+    """Remove what is left of the blocks of a reference that is there."""
     shutil.rmtree(block_path(path, 0).parent, ignore_errors=True)

@@ -23,7 +23,7 @@ def sample(posterior: FluxPosterior, seed: int, stream: str, particles: int = 2_
 
 
 def _one(posterior: FluxPosterior, index: int, seed: int, stream: str, particles: int) -> Floats:
-    random = np.random.Generator(np.random.Philox(key=streams.key(seed, stream)))
+    random = streams.generator(seed, stream)
     only = posterior.part(np.array([index]))
 
     def potential(z: Floats) -> Floats:

@@ -52,8 +52,9 @@ def band(x: Floats, y: Floats, centre: float) -> tuple[Floats, Floats]:
 def rows(dataset: Dataset, samples: Floats, log_densities: Callable[[Floats], Floats] | None) -> list[Row]:
     """Every metric of samples.
 
-    A distance is a mean over the values of y, then over ``REFERENCE_DRAWS`` draws of what they are compared with, whose
-    spread says the Monte Carlo error; the log score is the mean of -log q(x | y) over exact draws, in nats.
+    A distance is a mean over the values of y, then over ``REFERENCE_DRAWS`` draws of what samples are compared with.
+    Its Monte Carlo error is that of these draws; several training seeds tell the rest. The log score is the mean of
+    -log q(x | y) over exact draws, in nats.
 
     Args:
         dataset: the test split and the density's name.
@@ -84,7 +85,7 @@ def bounds(dataset: Dataset, generated: int) -> list[Row]:
     ]
     prior = np.tile(density.simulate(seed, "prior", 0, generated)[0][:, 0], (len(density.y_values), 1))
     floors = [
-        _row(name, float(np.mean([draw[name] for draw in draws])), 0.0, prior) | {"bound": "floor"}
+        _row(name, float(np.mean([draw[name] for draw in draws])), None, prior) | {"bound": "floor"}
         for name in DISTANCES
     ]
     exact = [density.log_conditional(x, y) for x, y in zip(log_score_points(dataset), density.y_values, strict=True)]
@@ -109,7 +110,7 @@ def _log_score(log_densities: Floats, samples: Floats) -> Row:
     return _row("log score", float(-log_densities.mean()), float(error), samples)
 
 
-def _row(metric: str, value: float, error: float, samples: Floats) -> Row:
+def _row(metric: str, value: float, error: float | None, samples: Floats) -> Row:
     return {
         "metric": metric,
         "value": value,

@@ -13,8 +13,8 @@ VERSION = 4
 
 
 def specification(scored: dict[str, Any]) -> dict[str, Any]:
-    """What a score file must carry, given what determines the scored samples."""
-    return {"version": VERSION, "samples": scored}
+    """What a score file must carry, given what determines the numbers: samples, and what they are compared with."""
+    return {"version": VERSION, "scored": scored}
 
 
 def ensure(path: Path, scored: dict[str, Any], rows: Callable[[], list[Row]]) -> None:

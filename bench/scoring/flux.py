@@ -47,14 +47,13 @@ class Known:
         return cls(dataset.test.x[:measurements], float(dataset.test.x.mean()), exact)
 
 
-def rows(samples: Floats, known: Known, geometry: Geometry, classify: bool = True) -> list[Row]:
+def rows(samples: Floats, known: Known, geometry: Geometry) -> list[Row]:
     """Every metric of samples (M, S, d), and the first two segment by segment too.
 
     Args:
         samples: of the posteriors, below zero or not.
         known: what they are compared with.
         geometry: of the segments.
-        classify: whether to ask a classifier too.
     """
     x = np.maximum(samples, 0.0)
     errors, stds = marginal.errors(x, known.truth, known.mean_flux), marginal.stds(x)
@@ -78,9 +77,8 @@ def rows(samples: Floats, known: Known, geometry: Geometry, classify: bool = Tru
             _row("energy distance", joint.energy_distances(x, exact), REFERENCE),
             _row("sliced W1", joint.sliced_wasserstein(x, exact), REFERENCE),
         ]
-        if classify:
-            accuracies = joint.classifier_accuracies(x[:CLASSIFIED], exact[:CLASSIFIED])
-            found.append(_row("C2ST", accuracies, REFERENCE))
+        accuracies = joint.classifier_accuracies(x[:CLASSIFIED], exact[:CLASSIFIED])
+        found.append(_row("C2ST", accuracies, REFERENCE))
     for j in range(x.shape[2]):
         where = {"wall": ("lower", "upper")[j // geometry.segments], "segment": j % geometry.segments + 1}
         found += [_row("error", errors[:, j], TRUTH) | where, _row("std", stds[:, j], "") | where]
@@ -104,7 +102,9 @@ def bounds(dataset: Dataset, noise: float, sizes: tuple[int, int], reference: Re
     problem, (measurements, generated) = FLUX_PROBLEMS[dataset.specification["problem"]], sizes
     seed = dataset.specification["seed"]
     known = Known.of(dataset, measurements, reference)
-    prior = problem.prior.sample(seed, "bound", 0, measurements * generated).reshape(measurements, generated, -1)
+    prior = problem.prior.sample(seed, f"{problem.name}/bound", 0, measurements * generated).reshape(
+        measurements, generated, -1
+    )
     found = [row | {"bound": "prior"} for row in rows(prior, known, problem.geometry)]
     if reference is not None:
         kept = np.linspace(0, reference.again.shape[1] - 1, min(generated, reference.again.shape[1])).round()

@@ -26,6 +26,7 @@ CHANGES = [
     "flux.test_samples=60",
     "flux.measurements=60",
     "flux.generated=50",
+    "flux.references=0",
     "flux.epochs=300",
     "training.formulations=['vp-k2']",
     "sampling.alphas=[0.0]",

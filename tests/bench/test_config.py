@@ -106,6 +106,10 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("flux.noise=[]", "flux.noise: expected list should have at least 1 item"),
         ("flux.noise=[0.1, 0.1]", "flux.noise: expected each value once, found [0.1, 0.1]"),
         ("flux.measurements=5000", "flux: expected measurements of at most test_samples = 1000 for linear, found 5000"),
+        (
+            "flux.generated=2000",
+            "flux: expected 10 <= generated <= references <= 2,000, or references = 0, found generated = 2000",
+        ),
         ("flux.sizes.linear.test_samples=50", "flux: expected measurements of at most test_samples = 50 for linear"),
         ("flux.sizes.heat.train_samples=5", "flux.sizes.heat: expected a flux problem, one of linear, multi-operator"),
         ("flux.sizes.tanh.train_samples=5", "flux.sizes.tanh: expected a flux problem, one of linear, multi-operator"),

@@ -33,11 +33,11 @@ def test_spiral_conditional_has_the_density_that_its_definition_gives() -> None:
 
 @pytest.mark.parametrize("density", DENSITIES.values(), ids=DENSITIES)
 def test_log_conditional_is_the_density_of_the_exact_samples(density: JointDensity) -> None:
-    grid = np.linspace(-4.0, 6.0, 20_001)
+    grid = np.linspace(-3.0, 5.0, 4_001)
     for y in density.y_values:
-        heights = np.concatenate([np.exp(density.log_conditional(part, y)) for part in np.split(grid[:-1], 40)])
+        heights = np.concatenate([np.exp(density.log_conditional(part, y)) for part in np.split(grid[:-1], 8)])
         cumulative = np.concatenate([[0.0], np.cumsum(heights) * (grid[1] - grid[0])])
-        assert cumulative[-1] == pytest.approx(1.0, abs=2e-3)
+        assert cumulative[-1] == pytest.approx(1.0, abs=5e-3)
         samples = density.sample_conditional(y, 20_000, seed=1)
         assert stats.kstest(samples, lambda x, c=cumulative: np.interp(x, grid, c)).pvalue > 1e-3
 

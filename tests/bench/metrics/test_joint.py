@@ -18,7 +18,7 @@ def normals(seed: int, samples: int = 800, measurements: int = 10) -> Floats:
 def test_whitening_undoes_correlations_and_units() -> None:
     reference = normals(0)[0] @ MIX.T + 7.0
     _, exact = joint.whiten(reference, reference)
-    np.testing.assert_allclose(np.cov(exact, rowvar=False), np.eye(3), atol=0.05)
+    np.testing.assert_allclose(np.cov(exact, rowvar=False), np.eye(3), atol=1e-9)
 
 
 def test_what_is_nearly_always_clipped_does_not_outweigh_the_rest() -> None:
