@@ -22,6 +22,7 @@ from arviz_stats.base.array import array_stats
 from bench import layout
 from bench.config import Config, load
 from bench.goals import Found, Options, goal, line, measuring_command
+from bench.metric_power import PRIOR
 from bench.metrics import calibration
 from bench.references import hamiltonian, tempered
 from bench.references.gaussian import linear_gaussian
@@ -40,8 +41,6 @@ P_VALUE = 0.001
 SUBSET, PARTICLES = 2, 2_000
 LEAST = 0.03
 """Noise level from which on the other method is run: it takes minutes a measurement, and more at lower ones."""
-FAR = 30.0
-"""Mean flux at which clipping, at zero, is thirty standard deviations away."""
 
 
 def chains_and_calibration(config: Config) -> list[Row]:
@@ -75,11 +74,11 @@ def closed_form(config: Config) -> Row:
     data = datasets.read(layout.solved(config, "linear"))
     solve = simulator(LINEAR, config.flux.mesh)
     posterior, _ = posterior_of(data, solve, min(noise for _, noise in layout.referenced(config)), 0, 25)
-    prior = replace(posterior.prior, mean=FAR)
+    prior = PRIOR
     operator = solve.operator
     if operator is None:
         raise ValueError("expected a linear problem")
-    y = posterior.y + (FAR - posterior.prior.mean) * operator.sum(axis=1)
+    y = posterior.y + (prior.mean - posterior.prior.mean) * operator.sum(axis=1)
     posterior = replace(posterior, prior=prior, y=y)
     exact = linear_gaussian(prior, operator, y, posterior.noise_std)
     g = hamiltonian.sample(posterior, 0, "closed-form", kept=1_000).g

@@ -28,7 +28,7 @@ READINGS = {
     "S1-pairs": "the same between pairs (x, y)",
     "S2": "Sinkhorn, cost (x - x')^2, to the test samples in the band",
     "W1": "exact W1 to the exact conditional",
-    "log score": "mean of -log q(x | y) over exact draws, in nats, by the probability-flow ODE",
+    "log score": "mean of -log q of x given y over exact draws, in nats, by the probability-flow ODE",
 }
 
 

@@ -93,8 +93,7 @@ def _make(todo: list[Shard], shards: Shards, source: Source, comm: MPI.Comm, pro
 
     total = sum(shard.samples for shard in shards.all)
     amounts = [shard.samples for shard in todo]
-    bar = Bar(f"solve {problem}", "sample", total, total - sum(amounts)) if progress else None
-    share_out(comm, amounts, make, bar)
+    share_out(comm, amounts, make, Bar(f"solve {problem}", "sample", total, total - sum(amounts)), progress)
 
 
 def _is_done(shards: Shards) -> bool:

@@ -78,33 +78,33 @@ class Queue:
         self.window.Free()
 
 
-def share_out(comm: MPI.Comm, amounts: Sequence[int], make: Callable[[int], None], bar: Bar | None) -> None:
+def share_out(comm: MPI.Comm, amounts: Sequence[int], make: Callable[[int], None], bar: Bar, draw: bool) -> None:
     """Do all of the numbered pieces of work, each on the rank that comes for it first.
 
     Args:
         comm: whose ranks all call this.
         amounts: of each piece, in units of the bar.
         make: does the piece with this number.
-        bar: what rank 0 draws, if anything.
+        bar: what a progress bar says.
+        draw: whether rank 0 draws it.
 
     Raises:
         InputError: on every rank, if a piece raised it on one of them; no other is begun then.
     """
     left = sum(amounts)
-    said = Bar("", "", left, 0) if bar is None else bar
     queue, error = Queue(comm), None
     with tqdm(
-        total=said.total,
-        initial=said.before,
-        desc=said.description,
-        unit=said.unit,
-        disable=bar is None or comm.rank > 0,
+        total=bar.total,
+        initial=bar.before,
+        desc=bar.description,
+        unit=bar.unit,
+        disable=not draw or comm.rank > 0,
     ) as drawn:
         try:
             while (number := queue.take()) < len(amounts):
                 # What was handed out is done, but for what each rank has in hand.
                 done = sum(amounts[: max(0, number + 1 - comm.size)])
-                drawn.update(said.total - left + done - drawn.n)
+                drawn.update(bar.total - left + done - drawn.n)
                 make(number)
         except InputError as caught:
             error = caught
@@ -113,7 +113,7 @@ def share_out(comm: MPI.Comm, amounts: Sequence[int], make: Callable[[int], None
         queue.close()
         if errors:
             raise errors[0]
-        drawn.update(said.total - drawn.n)
+        drawn.update(bar.total - drawn.n)
 
 
 def on_root(comm: MPI.Comm, action: Any) -> Any:

@@ -65,8 +65,7 @@ def _generate(config: Config, comm: MPI.Comm, progress: bool) -> None:
 
     amounts = [make.block_size(block.expected, block.start) for block in todo]
     total = config.flux.measurements * len(layout.referenced(config))
-    bar = Bar("reference", "measurement", total, total - sum(amounts)) if progress else None
-    share_out(comm, amounts, make_block, bar)
+    share_out(comm, amounts, make_block, Bar("reference", "measurement", total, total - sum(amounts)), progress)
     on_root(comm, lambda: _join(config))
 
 
