@@ -94,6 +94,12 @@ def parser() -> argparse.ArgumentParser:
         )
         if name in ("solve", "run"):
             command.add_argument("--ranks", type=int, help="MPI ranks that solve; the same as --set ranks=N")
+        if name in ("train", "sample", "run"):
+            command.add_argument(
+                "--address",
+                help="Ray cluster to work on: local (start one here, the default), auto (one that runs), HOST:PORT, or "
+                "none (worker processes without Ray); the same as --set address=...",
+            )
     return top
 
 
@@ -111,11 +117,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         changes = [*options.changes]
         if getattr(options, "ranks", None) is not None:
             changes.append(f"ranks={options.ranks}")
+        if getattr(options, "address", None) is not None:
+            changes.append(f"address={options.address}")
         config = load(options.profile, changes)
         names = list(stages.ALL) if options.command == "run" else [options.command]
         with exclusive(config.runs):
-            for name in names:
-                _timed(name, stages.ALL[name], config)
+            try:
+                for name in names:
+                    _timed(name, stages.ALL[name], config)
+            finally:
+                stages.finish()
     except InputError as error:
         print(f"fluxbench: error: {error}", file=sys.stderr)
         return 2

@@ -16,6 +16,7 @@ from solvers.discretisation import MESHES
 from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
 from training.cells import Cell, grid
+from training.planning import Way
 from training.recipes import RECIPES
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -177,6 +178,10 @@ class Training(Section):
     seeds: Annotated[list[int], NotEmpty, Unique] = [0]
     grids: dict[Recipe, RecipeGrid] = {}
     """Recipes whose formulations or seeds are others than the two above."""
+    way: Way | None = None
+    """How Ray trains the networks; by default what pays, see :mod:`training.planning`."""
+    world_size: Count | None = None
+    """Processes a network (DDP); by default as many as pay."""
 
     def formulations_of(self, recipe: str) -> list[str]:
         """Forward processes with which a recipe is trained."""
@@ -228,7 +233,9 @@ class Config(Section):
         name: names the run's directories, ``runs/<name>`` and ``results/<name>``.
         seed: of the data, and of the random numbers in sampling.
         ranks: MPI ranks that solve.
-        workers: processes that train and sample; "auto" is one a core.
+        workers: processes that train, sample and score on this machine; "auto" is one a core.
+        address: of the Ray cluster that trains and samples: "local" starts one here, "auto" finds one that runs, "none"
+            does without Ray.
         device: where networks are evaluated; "auto" takes a GPU where there is one.
         root: where ``runs`` and ``results`` lie.
     """
@@ -237,6 +244,7 @@ class Config(Section):
     seed: int = 0
     ranks: Count = 2
     workers: Count | Literal["auto"] = "auto"
+    address: Annotated[str, NotEmpty] = "local"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     root: str = "."
     densities: Densities = Densities()

@@ -1,8 +1,9 @@
-"""Posterior samples from trained networks: checkpoint and measurements in, sample file out."""
+"""Posterior samples from trained networks: checkpoint and measurements in, blocks of a sample file out."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,36 +11,41 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench import samples
-from bench.samples import Integrator, PosteriorSamples, sample_specification
+from bench.samples import Integrator, PosteriorSamples
 from diffusion.networks import ScoreNetwork
 from diffusion.samplers import Samples, euler_maruyama, exponential_multistep, heun, runge_kutta45
 from solvers import datasets, streams
+from solvers.blocks import Blocks
 from solvers.datasets import Dataset, Split
 from solvers.densities import DENSITIES
 from solvers.errors import InputError
 from solvers.measurements import Measured, MeasurementOperator
-from solvers.storage import check_specification
 from training import checkpoints
 from training.cells import Cell
 from training.checkpoints import Checkpoint
 
 ROWS = {"cpu": 10_000, "cuda": 1_000_000}
-"""Rows integrated at once, by device: enough to keep it busy, little enough memory."""
+"""Samples integrated at once, by device: enough to keep it busy, little enough memory."""
+BLOCK = {"cpu": 50_000, "cuda": 1_000_000}
+"""Samples a block, likewise: seconds of work, in a few megabytes."""
 
 
-def sample(
+def blocks(path: Path, specification: dict[str, Any], measurements: int, generated: int, device: str) -> Blocks:
+    """The blocks in which a sample file is made on a device."""
+    return samples.blocks(path, specification, measurements, max(1, BLOCK[device] // generated))
+
+
+def sample_block(
     cell: Cell,
     data_path: Path,
     checkpoint_path: Path,
-    path: Path,
     integrator: Integrator,
-    count: int,
-    generated: int,
-    seed: int,
+    made: Blocks,
+    start: int,
     device: str,
     progress: Callable[[int], None] = lambda samples: None,
 ) -> None:
-    """Sample one cell and write the file ``path``, or do nothing if it is there.
+    """Sample one block of a cell's measurements and write it.
 
     A joint density is sampled at its own values of y, a flux problem at the first measurements of its test split.
 
@@ -47,32 +53,29 @@ def sample(
         cell: whose network.
         data_path: the data set that it was trained on.
         checkpoint_path: its trained network.
-        path: the sample file.
         integrator: how to integrate.
-        count: number of measurements.
-        generated: number of samples for each.
-        seed: of the samples' random numbers.
+        made: the blocks of the sample file.
+        start: the block's first measurement.
         device: ``"cpu"`` or ``"cuda"``.
         progress: called with the number of samples done since the last call.
 
     Raises:
-        InputError: if an input is missing or damaged, or the file that is there was made otherwise.
+        InputError: if an input is missing or damaged, or the network cannot be integrated.
     """
     dataset = datasets.read(data_path)
-    specification = sample_specification(cell, dataset.specification, integrator, count, generated, seed)
-    if path.exists():
-        check_specification(path, samples.specification(path), specification)
-        progress(count * generated)
-        return
     checkpoint = checkpoints.load_trained(checkpoint_path, cell.specification(dataset.specification))
-    measured = measured_by(cell, dataset, count)
+    stop = start + made.rows_from(start)
+    measured = measured_by(cell, dataset, stop).rows(start, stop)
+    generated, seed = made.specification["generated"], made.specification["sampling_seed"]
+    where = torch.device(device)
     began = time.perf_counter()
     try:
-        x, evaluations = draw(checkpoint, measured, generated, integrator, seed, torch.device(device), progress)
+        x, evaluations = draw(checkpoint, measured, generated, integrator, seed, where, progress, start)
     except RuntimeError as error:
         raise InputError(f"{cell.name}: {error}") from error
     seconds = time.perf_counter() - began
-    samples.write(path, PosteriorSamples(specification, x, measured.y, measured.mask, evaluations, seconds))
+    found = PosteriorSamples(made.specification, x, measured.y, measured.mask, evaluations, seconds)
+    samples.write_block(made, start, found)
 
 
 def measured_by(cell: Cell, dataset: Dataset, count: int) -> Measured:
@@ -93,6 +96,7 @@ def draw(
     seed: int,
     device: torch.device,
     progress: Callable[[int], None] = lambda samples: None,
+    first: int = 0,
 ) -> tuple[NDArray[np.float32], float]:
     """Draw ``count`` posterior samples for each measurement.
 
@@ -106,6 +110,7 @@ def draw(
         seed: of the random numbers.
         device: where the network is evaluated.
         progress: called with the number of samples done since the last call.
+        first: index of the first measurement.
 
     Returns:
         Samples in physical units, shape (M, S, d), and the mean number of network evaluations a sample.
@@ -127,7 +132,7 @@ def draw(
     spent = 0.0
     for start in range(0, len(condition), at_once):
         batch = torch.as_tensor(condition[start : start + at_once], dtype=torch.float32, device=device)
-        keys = [streams.key(seed, f"sampling/{start + j}")[0] for j in range(len(batch))]
+        keys = [streams.key(seed, f"sampling/{first + start + j}")[0] for j in range(len(batch))]
         generators = [torch.Generator(device).manual_seed(int(key) >> 1) for key in keys]
         drawn = _integrate(network, batch.repeat_interleave(count, dim=0), generators, integrator, checkpoint)
         parts.append(drawn.x.reshape(len(batch), count, checkpoint.x_size).cpu())

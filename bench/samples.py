@@ -2,9 +2,10 @@
 
 HDF5, version 2: attributes as in a data set, `evaluations` and `seconds`; `x` (M, S, d) float32 holds S samples for
 each of M measurements in physical units, `y` (M, n) the normalised measurements, `mask` (M, n), where sensors may be
-off, which of them are on.
+off, which of them are on. The file is joined from blocks of measurements.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers import datasets
+from solvers.blocks import Attributes, Blocks
 from solvers.densities import DENSITIES
 from solvers.measurements import Mask
 from training.cells import Cell
 
 SCHEMA = "fluxbench.samples"
 VERSION = 2
-
 
 ODE_METHODS = ("exponential", "heun", "runge-kutta")
 SDE_METHODS = ("exponential", "euler-maruyama")
@@ -79,7 +80,7 @@ class PosteriorSamples:
         y: normalised measurements, shape (M, n).
         mask: True where a sensor is on, shape (M, n); None where all of them always are.
         evaluations: network evaluations a sample, the mean.
-        seconds: wall time of sampling.
+        seconds: of sampling, one block after the other.
     """
 
     specification: dict[str, Any]
@@ -136,11 +137,29 @@ def read(path: Path) -> PosteriorSamples:
         )
 
 
-def write(path: Path, samples: PosteriorSamples) -> None:
-    """Write a sample file atomically."""
-    with datasets.created(path, SCHEMA, VERSION, samples.specification) as file:
-        file.attrs["evaluations"] = samples.evaluations
-        file.attrs["seconds"] = samples.seconds
-        datasets.write_arrays(file, {"x": samples.x, "y": samples.y})
-        if samples.mask is not None:
-            datasets.write_arrays(file, {"mask": samples.mask})
+def blocks(path: Path, specification: dict[str, Any], measurements: int, size: int) -> Blocks:
+    """The blocks of a sample file of so many measurements, ``size`` of them each."""
+    return Blocks(path, SCHEMA, VERSION, specification, measurements, size)
+
+
+def write_block(made: Blocks, start: int, samples: PosteriorSamples) -> None:
+    """Write the block of the measurements from ``start`` on."""
+    arrays: dict[str, np.ndarray] = {"x": samples.x, "y": samples.y}
+    if samples.mask is not None:
+        arrays["mask"] = samples.mask
+    made.write(start, arrays, {"evaluations": samples.evaluations, "seconds": samples.seconds})
+
+
+def join(made: Blocks) -> None:
+    """Write a sample file from its blocks, and remove them.
+
+    Raises:
+        InputError: if a block is missing or damaged, or there is no room for the file.
+    """
+
+    def combine(parts: Sequence[Attributes]) -> Attributes:
+        shares = [made.rows_from(start) / made.rows for start in made.starts]
+        mean = sum(share * part["evaluations"] for share, part in zip(shares, parts, strict=True))
+        return {"evaluations": mean, "seconds": sum(part["seconds"] for part in parts)}
+
+    made.join(combine)

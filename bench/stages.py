@@ -10,15 +10,21 @@ node without FEniCS.
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import layout, samples
 from bench.config import Config
 from solvers import datasets
+from solvers.blocks import Blocks
 from solvers.errors import InputError
 from solvers.storage import check_specification
 from training import workers
+
+if TYPE_CHECKING:
+    from training.cluster import Cluster
 
 
 def say(line: str) -> None:
@@ -85,50 +91,109 @@ def _mpi_job(what: str, command: list[str], ranks: int, kept: str) -> None:
 
 
 def train(config: Config) -> None:
-    """Train every cell of the grid.
+    """Train every network of the grid: through Ray, or by worker processes where there is none.
 
     Raises:
-        InputError: if a data set is missing, a checkpoint is another configuration's, or a training diverges.
+        InputError: if a data set is missing, a checkpoint is another configuration's, the cluster cannot meet what is
+            asked for, or a training diverges.
     """
     from training import checkpoints
+    from training.planning import Resources, Work, device_of, plan
     from training.trainer import total_steps
     from training.trainer import train as train_cell
 
-    device = _device(config)
     data = {problem: layout.solved(config, problem) for problem in config.problems}
-    tasks = []
+    works, done, before = [], 0, 0
     for cell in config.networks():
         path = layout.checkpoint_path(config, cell)
+        steps = total_steps(cell, config.sizes(cell.problem).train_samples)
+        step = 0
         if path.exists():  # refused now, not after hours of work on the others
-            checkpoints.load(path, cell.specification(layout.data_specification(config, cell.problem)))
-        task = partial(train_cell, cell, data[cell.problem], path, device)
-        tasks.append((cell.network_name, total_steps(cell, config.sizes(cell.problem).train_samples), task))
-    workers.run(tasks, config.worker_count, "train", "step", say)
+            step = checkpoints.load(path, cell.specification(layout.data_specification(config, cell.problem))).step
+        if 0 < step == steps:
+            done += 1
+        else:
+            works.append(Work(cell, data[cell.problem], path, steps))
+            before += step
+    if done:
+        say(f"train: {done} of {done + len(works)} networks there already")
+    if not works:
+        return
+    cluster = _cluster(config)
+    training = config.training
+    if cluster is None:
+        if training.way not in {None, "packed"} or training.world_size not in {None, 1}:
+            raise InputError("training: expected way 'packed' and world_size 1 without Ray, which is not there")
+        how = plan(Resources(config.worker_count, _own_gpus()), works, "packed", 1, _device(config))
+        say(f"train: {len(works)} networks, {how.description}")
+        tasks: list[workers.Labelled] = []
+        for work in works:
+            task = partial(train_cell, work.cell, work.data, work.path, how.device)
+            tasks.append((work.cell.network_name, work.steps, task))
+        workers.run(tasks, how.at_once, "train", "step", lambda number: tasks[number][0])
+        return
+    from training import grid
+    from training.watch import Watch
+
+    there = cluster.resources
+    how = plan(there, works, training.way, training.world_size, device_of(config.device, there))
+    say(f"train: {len(works)} networks, {how.description}")
+    failed = grid.train_all(works, how, config.runs / "ray", Watch(works, before))
+    if failed:
+        reasons = "; ".join(failed.values())
+        raise InputError(f"train: {len(failed)} of {len(works)} networks failed, the others are trained: {reasons}")
 
 
 def sample(config: Config) -> None:
-    """Sample every cell with every integrator.
+    """Sample every cell with every integrator, in blocks of measurements.
 
     Raises:
         InputError: if a checkpoint is missing or unfinished, or a sample file is another configuration's.
     """
-    from bench.draw import sample as sample_cell
+    from bench import draw
+    from training.planning import SHARE
 
-    device = _device(config)
     data = {problem: layout.solved(config, problem) for problem in config.problems}
-    tasks = []
+    todo = []
     for cell, integrator in layout.sampled(config):
         checkpoint, path = layout.checkpoint_path(config, cell), layout.sample_path(config, cell, integrator)
         _must_exist(checkpoint, "train")
+        expected = layout.expected_samples(config, cell, integrator)
         if path.exists():
-            expected = layout.expected_samples(config, cell, integrator)
             check_specification(path, samples.specification(path), expected)
+        else:
+            todo.append((cell, integrator, checkpoint, path, expected))
+    if not todo:
+        return
+    cluster = _cluster(config)
+    device = _device(config, cluster)
+    tasks: list[workers.Labelled] = []
+    files: list[Blocks] = []
+    left: Counter[Path] = Counter()
+    for cell, integrator, checkpoint, path, expected in todo:
         sizes = config.sizes(cell.problem)
-        count, generated = sizes.measurements, sizes.generated
-        files = (data[cell.problem], checkpoint, path)
-        task = partial(sample_cell, cell, *files, integrator, count, generated, config.seed, device)
-        tasks.append((f"{cell.name} {integrator.label}", count * generated, task))
-    workers.run(tasks, config.worker_count, "sample", "sample", say)
+        made = draw.blocks(path, expected, sizes.measurements, sizes.generated, device)
+        missing = made.missing()
+        if not missing:
+            samples.join(made)
+        for start in missing:
+            task = partial(draw.sample_block, cell, data[cell.problem], checkpoint, integrator, made, start, device)
+            tasks.append((f"{cell.name} {integrator.label} {start}", made.rows_from(start) * sizes.generated, task))
+            files.append(made)
+        left[path] = len(missing)
+
+    def ended(number: int) -> str:
+        made = files[number]
+        left[made.path] -= 1
+        if left[made.path] > 0:
+            return ""
+        samples.join(made)
+        return made.path.stem
+
+    if cluster is None:
+        workers.run(tasks, config.worker_count, "sample", "sample", ended)
+    else:
+        cluster.run(tasks, "sample", "sample", 1.0 / SHARE if device == "cuda" else 0.0, ended)
 
 
 def _must_exist(path: Path, stage: str) -> None:
@@ -136,13 +201,40 @@ def _must_exist(path: Path, stage: str) -> None:
         raise InputError(f"{path}: not found; `fluxbench {stage}` makes it")
 
 
-def _device(config: Config) -> str:
+def _cluster(config: Config) -> "Cluster | None":
+    """The Ray cluster of a run; None if it does without, or Ray is not installed."""
+    if config.address == "none":
+        return None
+    try:
+        from training import cluster
+    except ImportError as error:
+        if config.address != "local":
+            raise InputError(f"address: {config.address!r} needs Ray, which is not installed: {error}") from error
+        say("Ray is not installed: worker processes of this machine")
+        return None
+    return cluster.connect(config.address, config.worker_count)
+
+
+def finish() -> None:
+    """Stop a cluster that a stage has started."""
+    if "training.cluster" in sys.modules:
+        from training import cluster
+
+        cluster.disconnect()
+
+
+def _own_gpus() -> int:
     import torch
 
-    there = torch.cuda.is_available()
-    if config.device == "cuda" and not there:
-        raise InputError("device: expected a GPU that torch can use, found none; 'auto' takes the CPU then")
-    return "cuda" if there and config.device != "cpu" else "cpu"
+    return torch.cuda.device_count()
+
+
+def _device(config: Config, cluster: "Cluster | None" = None) -> str:
+    """Where networks are evaluated: on a cluster's GPUs, or on this machine's."""
+    from training.planning import Resources, device_of
+
+    there = Resources(config.worker_count, _own_gpus()) if cluster is None else cluster.resources
+    return device_of(config.device, there)
 
 
 def score(config: Config) -> None:
@@ -168,7 +260,7 @@ def score(config: Config) -> None:
         tasks.append((name, 1, partial(scores.bound, config, problem, level)))
     for cell, integrator in layout.sampled(config):
         tasks.append((f"{cell.name} {integrator.label}", 1, partial(scores.score, config, cell, integrator)))
-    workers.run(tasks, config.worker_count, "score", "set", say)
+    workers.run(tasks, config.worker_count, "score", "set", lambda number: tasks[number][0])
     reports.write_tables(config)
 
 

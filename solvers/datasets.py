@@ -13,6 +13,7 @@ stored: they are applied to y from per-sample random streams (see :mod:`solvers.
 
 import io
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -103,23 +104,34 @@ def created(
     version: int,
     specification: Mapping[str, Any],
     made: Mapping[str, Any] | None = None,
+    room: int | None = None,
 ) -> Iterator[h5py.File]:
     """An HDF5 file with its schema, specification and provenance, which appears at ``path`` when the block ends.
 
-    It is put together in memory: HDF5 does not survive a disk that is full while it writes.
+    HDF5 does not survive a disk that is full while it writes. So a file is put together in memory, or, where it is so
+    large that it says how many bytes it needs, on a disk that has twice that ``room``.
 
     Raises:
-        InputError: if the directory or the file cannot be written.
+        InputError: if the directory or the file cannot be written, or there is no room.
     """
-    image = io.BytesIO()
-    with h5py.File(image, "w") as file:
-        file.attrs["schema"] = schema
-        file.attrs["version"] = version
-        file.attrs["specification"] = json.dumps(specification)
-        file.attrs["provenance"] = json.dumps(provenance() if made is None else made)
-        yield file
+    head = {"schema": schema, "version": version, "specification": json.dumps(specification)}
+    head["provenance"] = json.dumps(provenance() if made is None else made)
+    if room is None:
+        image = io.BytesIO()
+        with h5py.File(image, "w") as file:
+            file.attrs.update(head)
+            yield file
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(image.getbuffer())
+        return
     with atomic_path(path) as temporary:
-        temporary.write_bytes(image.getbuffer())
+        free = shutil.disk_usage(path.parent).free
+        if free < 2 * room:
+            found = f"expected {2 * room / 1e6:,.0f} MB free for it, found {free / 1e6:,.0f}"
+            raise InputError(f"{path}: cannot be written: {found}")
+        with h5py.File(temporary, "w") as file:
+            file.attrs.update(head)
+            yield file
 
 
 def open_checked(path: Path, schema: str, version: int) -> h5py.File:

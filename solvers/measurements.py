@@ -74,6 +74,11 @@ class Measured:
     mask: Mask | None
     noise: Floats
 
+    def rows(self, start: int, stop: int) -> "Measured":
+        """Samples ``start`` to ``stop - 1`` of these."""
+        mask = None if self.mask is None else self.mask[start:stop]
+        return Measured(self.x[start:stop], self.y[start:stop], mask, self.noise[start:stop])
+
 
 @dataclass(frozen=True)
 class MeasurementOperator:

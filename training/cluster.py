@@ -5,24 +5,39 @@ dashboard shows.
 """
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Before Ray is imported: nothing is reported to its makers, and results of short trainings arrive at once.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "1")
-os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
+# Before Ray is imported. Nothing is reported to its makers, its own tables and files of results are not written beside
+# ours, Ctrl-C ends a run rather than a trial, and what short trainings report arrives at once.
+os.environ |= {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
+} | dict(os.environ)
 
 import ray
-from ray.exceptions import RaySystemError
+from ray.exceptions import RayError, RaySystemError, RayTaskError
+from ray.util.metrics import Gauge
+from tqdm import tqdm
 
 from solvers.errors import InputError
+from training.planning import Resources
+from training.workers import Ended, Labelled, Task
 
 OBJECT_STORE = 256 * 2**20
 """Bytes: everything large goes through files."""
+RETRIES = 3
+"""A task whose process was killed is begun again, so often."""
+
+_connection: "Cluster | None" = None
 
 
 @dataclass(frozen=True)
@@ -33,61 +48,132 @@ class Cluster:
         dashboard: address of its dashboard, empty if it has none.
         cores: in all.
         gpus: in all.
-        started: whether it is of this process and ends with it.
+        folder: what Ray keeps of a cluster that was started here; None for one that ran already.
     """
 
     dashboard: str
     cores: int
     gpus: int
-    started: bool
+    folder: str | None
 
     @property
     def description(self) -> str:
         """One line for those who want to watch."""
-        where = "started on this machine" if self.started else "attached to"
-        watch = f"; dashboard http://{self.dashboard}" if self.dashboard else ""
-        return f"Ray {where}: {self.cores} cores, {self.gpus} GPUs{watch}"
+        where = "attached to" if self.folder is None else "started on this machine"
+        watch = f"; dashboard http://{self.dashboard} (it asks for what `ray get-auth-token` prints)"
+        return f"Ray {where}: {self.cores} cores, {self.gpus} GPUs{watch if self.dashboard else ''}"
+
+    @property
+    def resources(self) -> Resources:
+        """What a plan counts with."""
+        return Resources(self.cores, self.gpus)
+
+    def run(self, tasks: Sequence[Labelled], description: str, unit: str, gpus: float, ended: Ended) -> None:
+        """Run tasks, a core each, under one progress bar; as :func:`training.workers.run` but for where they run.
+
+        Args:
+            tasks: the work, in the order in which it is begun.
+            description: in front of the bar.
+            unit: of the amounts.
+            gpus: for each task.
+            ended: called with the number of each task that has ended well; what it returns is said where there is no
+                terminal to draw a bar on.
+
+        Raises:
+            InputError: naming every task that failed, after all the others have ended.
+        """
+        call = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_call)
+        running = {
+            call.options(name=f"{description} {label}").remote(task, amount, label, unit): number
+            for number, (label, amount, task) in enumerate(tasks)
+        }
+        failures = []
+        total = sum(amount for _, amount, _ in tasks)
+        with tqdm(total=total, desc=description, unit=unit, unit_scale=True, disable=None, smoothing=0.05) as bar:
+            for reference in _as_they_end(list(running)):
+                label, amount, _ = tasks[running[reference]]
+                try:
+                    ray.get(reference)
+                except RayTaskError as error:
+                    if not isinstance(error.cause, InputError):
+                        raise
+                    failures.append(f"{label}: {error.cause}")
+                except RayError as error:
+                    failures.append(f"{label}: its process was killed {RETRIES + 1} times ({type(error).__name__})")
+                else:
+                    bar.update(amount)
+                    if (line := ended(running[reference])) and bar.disable:
+                        print(f"{description}: {line}", flush=True)
+        if failures:
+            raise InputError("; ".join(failures))
 
 
-@contextmanager
-def connected(address: str | None, cores: int) -> Iterator[Cluster]:
-    """A cluster, for the time of a ``with`` block.
+def connect(address: str, cores: int) -> Cluster:
+    """The cluster of this process, which :func:`disconnect` gives up.
 
     Args:
-        address: of a cluster that runs, ``"auto"`` to find one on this machine; None starts one here.
+        address: of a cluster that runs, ``"auto"`` to find one on this machine; ``"local"`` starts one here.
         cores: that a cluster started here offers.
 
     Raises:
         InputError: if there is no cluster at the address.
     """
-    common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
-    if address is None:
-        # Sockets' paths must be short, and what Ray leaves there is no part of the run.
-        with tempfile.TemporaryDirectory(prefix="fluxbench-ray-", ignore_cleanup_errors=True) as directory:
-            context = ray.init(
-                num_cpus=cores,
-                object_store_memory=OBJECT_STORE,
-                include_dashboard=True,
-                dashboard_host="127.0.0.1",
-                _temp_dir=directory,
-                **common,
-            )
-            try:
-                yield _cluster(context.dashboard_url or "", started=True)
-            finally:
-                ray.shutdown()
-        return
+    global _connection  # noqa: PLW0603 - as is Ray's own
+    if _connection is None:
+        _connection = _started(cores) if address == "local" else _attached(address)
+        print(_connection.description, flush=True)
+    return _connection
+
+
+def disconnect() -> None:
+    """Stop the cluster that was started here, or leave the one that ran already."""
+    global _connection  # noqa: PLW0603
+    ray.shutdown()
+    if _connection is not None and _connection.folder is not None:
+        shutil.rmtree(_connection.folder, ignore_errors=True)
+    _connection = None
+
+
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+
+
+def _started(cores: int) -> Cluster:
+    folder = tempfile.mkdtemp(prefix="fluxbench-ray-")  # sockets' paths must be short
+    context = ray.init(
+        address="local",
+        num_cpus=cores,
+        object_store_memory=OBJECT_STORE,
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
+        _temp_dir=folder,
+        **_QUIET,
+    )
+    return _cluster(context.dashboard_url or "", folder)
+
+
+def _attached(address: str) -> Cluster:
     try:
-        context = ray.init(address=address, **common)
+        context = ray.init(address=address, **_QUIET)
     except (ConnectionError, RaySystemError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"--address {address}: expected a Ray cluster there, found none: {reason}") from error
-    try:
-        yield _cluster(context.dashboard_url or "", started=False)
-    finally:
-        ray.shutdown()  # of this process's connection alone
+        raise InputError(f"address: expected a Ray cluster at {address!r}, found none: {reason}") from error
+    return _cluster(context.dashboard_url or "", None)
 
 
-def _cluster(dashboard: str, started: bool) -> Cluster:
+def _cluster(dashboard: str, folder: str | None) -> Cluster:
     there = ray.cluster_resources()
-    return Cluster(dashboard, int(there.get("CPU", 0)), int(there.get("GPU", 0)), started)
+    return Cluster(dashboard, int(there.get("CPU", 0)), int(there.get("GPU", 0)), folder)
+
+
+def _as_they_end(waiting: list[Any]) -> Iterator[Any]:
+    while waiting:
+        (ended, *_), waiting = ray.wait(waiting)
+        yield ended
+
+
+def _call(task: Task, amount: int, label: str, unit: str) -> None:
+    """A task in its process, and its speed for Ray's metrics."""
+    began = time.perf_counter()
+    task(lambda done: None)
+    gauge = Gauge(f"fluxbench_{unit}s_per_second", f"{unit}s a second of the last task", tag_keys=("task",))
+    gauge.set(amount / (time.perf_counter() - began), tags={"task": label})

@@ -1,245 +1,196 @@
-"""The grid on Ray Tune: one trial for each network, named as its checkpoint.
+"""The grid on Ray Tune: a trial for every network, or for every stack of them, as :mod:`training.planning` has it.
 
-How a cell is trained is planned before anything starts, from its size and from what the cluster has:
-
-- *packed*: one process a cell, actors that are used again for the next one;
-- *DDP*: several processes a cell (TorchTrainer: gloo between cores, NCCL between GPUs), for cells so large that
-  starting them does not count.
-
-A cell's result is the same cell whatever the way, but for rounding. It is in the checkpoint that the trial writes, so
-that a grid that was killed goes on from there, and Tune keeps nothing of its own that would have to be restored.
+What a trial leaves is the checkpoint of its network. A grid that was killed goes on from these, and Tune keeps nothing
+of its own that would have to be restored. A process of :func:`_packed` serves one network after the other, so that only
+the first one waits for it to start.
 """
 
-import os
+import logging
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from ray import train as ray_train
 from ray import tune
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
+from ray.train import WorkerGroupError
 from ray.train.torch import TorchTrainer
 from ray.tune.experiment import Trial
 from ray.tune.integration.ray_train import TuneReportCallback
-from ray.util.metrics import Gauge
 
 from solvers.errors import InputError
 from training.cells import Cell
-from training.cluster import Cluster
+from training.gauges import Gauges
+from training.planning import Plan, Work
+from training.stacked import stacks, train_stack
 from training.trainer import Statistics, train
 
-ROUNDS = 3
-"""A cell whose process was killed is trained on, so often."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """One network to train.
-
-    Attributes:
-        cell: the network's.
-        data: its data set.
-        path: its checkpoint.
-        steps: optimiser steps in all.
-    """
-
-    cell: Cell
-    data: Path
-    path: Path
-    steps: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How cells are trained.
-
-    Attributes:
-        ranks: processes a cell.
-        device: where, ``"cpu"`` or ``"cuda"``.
-        gpus: a process; less than one where several cells share one.
-        at_once: cells at a time.
-    """
-
-    ranks: int
-    device: str
-    gpus: float
-    at_once: int
-
-    @property
-    def of_a_process(self) -> dict[str, float]:
-        """Resources, in Ray's words."""
-        return {"CPU": 1.0, "GPU": self.gpus} if self.gpus > 0.0 else {"CPU": 1.0}
-
-    @property
-    def description(self) -> str:
-        """One line, before it starts."""
-        way = "packed, a process each" if self.ranks == 1 else f"DDP, {self.ranks} processes each"
-        where = "a core" if self.device == "cpu" else f"{self.gpus:g} GPU"
-        return f"{self.at_once} cell(s) at once, {way} with {where} a process"
-
-
-def plan(cluster: Cluster, cells: int, ranks: int, device: str, share: int) -> Plan:
-    """How to train so many cells.
-
-    Args:
-        cluster: what there is.
-        cells: to train.
-        ranks: processes a cell.
-        device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for GPUs where there are any.
-        share: cells that share a GPU.
-
-    Raises:
-        InputError: if the cluster cannot meet it.
-    """
-    if device == "auto":
-        device = "cuda" if cluster.gpus > 0 else "cpu"
-    if device == "cuda" and cluster.gpus == 0:
-        raise InputError("device: expected a GPU in the cluster, found none; 'auto' takes cores then")
-    gpus = 0.0 if device == "cpu" else 1.0 if ranks > 1 else 1.0 / share
-    # With DDP, the trial that starts the processes takes no core of its own.
-    fit = cluster.cores // ranks if device == "cpu" else min(cluster.cores // ranks, int(cluster.gpus / (gpus * ranks)))
-    if fit < 1:
-        asked = f"{ranks} core(s)" + (f" and {ranks * gpus:g} GPU(s)" if gpus else "")
-        raise InputError(f"training.ranks: {asked} are asked for a cell, there are {cluster.cores} and {cluster.gpus}")
-    return Plan(ranks, device, gpus, min(fit, max(cells, 1)))
-
-
-def train_all(works: Sequence[Work], how: Plan, folder: Path, watch: tune.Callback) -> dict[str, str]:
-    """Train every cell, or finish training it.
-
-    Args:
-        works: the cells.
-        how: from :func:`plan`.
-        folder: where Tune and Train leave their records.
-        watch: told what happens.
-
-    Returns:
-        Why cells failed, by name; the others are trained.
-    """
-    failed: dict[str, str] = {}
-    todo = {work.cell.network_name: work for work in works}
-    for attempt in range(ROUNDS):
-        failed = _round(todo, how, folder, watch, attempt)
-        lost = {name for name, reason in failed.items() if reason.startswith(LOST)}
-        if not lost:
-            break
-        todo = {name: todo[name] for name in lost}
-    return failed
-
-
+ROUNDS = 4
+"""A network whose process was killed is trained on, so often."""
+LARGEST_STACK = 64
+"""Networks a stack."""
 LOST = "its process was killed"
 
 
-def _round(works: dict[str, Work], how: Plan, folder: Path, watch: tune.Callback, attempt: int) -> dict[str, str]:
-    if how.ranks == 1:
-        trial, resources = tune.with_parameters(_packed, works=works, device=how.device), how.of_a_process
-    else:  # the processes of its trainer take the resources
-        trial, resources = tune.with_parameters(_ddp, works=works, how=how, folder=folder), {"CPU": 0.0}
-    cells = [_columns(work.cell) for work in works.values()]
+class NetworksFailedError(InputError):
+    """Why networks of a trial failed, by name."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
+        self.reasons = reasons
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, str]]]:
+        """How it comes back from another process."""
+        return NetworksFailedError, (self.reasons,)
+
+
+def train_all(works: Sequence[Work], how: Plan, folder: Path, watch: tune.Callback) -> dict[str, str]:
+    """Train every network, or finish training it.
+
+    Args:
+        works: the networks.
+        how: from :func:`training.planning.plan`.
+        folder: where Tune and Train leave their records; what was there before is removed.
+        watch: told what happens.
+
+    Returns:
+        Why networks failed, by name; the others are trained.
+    """
+    for name in ("ray.tune", "ray.train", "ray.air"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a trial's error is in what is returned
+    shutil.rmtree(folder, ignore_errors=True)
+    failed: dict[str, str] = {}
+    for attempt in range(ROUNDS):
+        todo = works if attempt == 0 else [work for work in works if failed.get(work.cell.network_name) == LOST]
+        if not todo:
+            break
+        failed = {name: reason for name, reason in failed.items() if reason != LOST}
+        failed |= _round(_trials(todo, how), how, folder / f"round-{attempt}", watch)
+    return failed
+
+
+def _trials(works: Sequence[Work], how: Plan) -> dict[str, list[Work]]:
+    """The networks of each trial, by its name."""
+    if how.way != "stacked":
+        return {work.cell.network_name: [work] for work in works}
+    groups = stacks(works, LARGEST_STACK)
+    return {f"{group[0].cell.network_name}-and-{len(group) - 1}-more": group for group in groups}
+
+
+def _round(trials: dict[str, list[Work]], how: Plan, folder: Path, watch: tune.Callback) -> dict[str, str]:
+    """Run every trial once."""
+    trial = {"packed": _packed, "stacked": _stacked, "ddp": _ddp}[how.way]
+    # The processes of a trainer take resources of their own.
+    resources = {"CPU": 0.0} if how.way == "ddp" else _resources(how)
     tuner = tune.Tuner(
-        tune.with_resources(trial, resources),
-        param_space={"cell": tune.grid_search(cells)},
+        tune.with_resources(tune.with_parameters(trial, trials=trials, how=how, folder=folder), resources),
+        param_space={"trial": tune.grid_search([_columns(name, works[0].cell) for name, works in trials.items()])},
         tune_config=tune.TuneConfig(
-            reuse_actors=how.ranks == 1,
+            reuse_actors=how.way != "ddp",
             max_concurrent_trials=how.at_once,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),
-        run_config=tune.RunConfig(
-            name=f"tune-{os.getpid()}-{attempt}", storage_path=str(folder), verbose=0, callbacks=[watch]
-        ),
+        run_config=tune.RunConfig(name="tune", storage_path=str(folder.resolve()), verbose=0, callbacks=[watch]),
     )
-    failed = {}
+    failed: dict[str, str] = {}
     results = tuner.fit()
     for i in range(len(results)):
-        error, config = results[i].error, results[i].config
-        if error is not None and config is not None:
-            failed[config["cell"]["name"]] = _reason(error)
+        result = results[i]
+        if result.error is not None and result.config is not None:
+            failed |= _reasons(result.error, trials[result.config["trial"]["name"]])
     return failed
 
 
-def _packed(config: dict[str, Any], works: dict[str, Work], device: str) -> None:
-    """A trial that trains by itself, in an actor that other cells had before."""
-    work = works[config["cell"]["name"]]
-    gauges = Gauges(work.cell.network_name)
+def _reasons(error: BaseException, works: Sequence[Work]) -> dict[str, str]:
+    """Why the networks of a trial failed; of a stack, those that did."""
+    causes: list[BaseException] = [error.cause if isinstance(error, RayTaskError) else error]
+    while isinstance(causes[0], WorkerGroupError):
+        causes = list(causes[0].worker_failures.values())
+    causes = [cause.cause if isinstance(cause, RayTaskError) else cause for cause in causes]
+    for cause in causes:
+        if isinstance(cause, NetworksFailedError):
+            return cause.reasons
+    ours = [str(cause) for cause in causes if isinstance(cause, InputError)]
+    lost = any(isinstance(cause, RayActorError) for cause in causes)
+    other = " ".join(str(causes[0]).split()) or type(causes[0]).__name__
+    return {work.cell.network_name: ours[0] if ours else LOST if lost else other for work in works}
+
+
+def _resources(how: Plan) -> dict[str, float]:
+    """Of one process, in Ray's words."""
+    return {"CPU": 1.0, "GPU": how.gpus} if how.gpus > 0.0 else {"CPU": 1.0}
+
+
+def _packed(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folder: Path) -> None:  # noqa: ARG001
+    """A trial that trains by itself, in a process that other networks had before."""
+    (work,) = trials[config["trial"]["name"]]
+    gauges = Gauges()
 
     def watch(statistics: Statistics) -> None:
-        gauges.set(statistics)
-        tune.report({**statistics, "steps": work.steps})
+        gauges.set(work.cell, statistics)
+        tune.report(_reported(work, statistics))
 
-    train(work.cell, work.data, work.path, device, watch=watch)
+    train(work.cell, work.data, work.path, how.device, watch=watch)
 
 
-def _ddp(config: dict[str, Any], works: dict[str, Work], how: Plan, folder: Path) -> None:
+def _stacked(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folder: Path) -> None:  # noqa: ARG001
+    """A trial that trains a stack by itself."""
+    works = trials[config["trial"]["name"]]
+    by_name = {work.cell.network_name: work for work in works}
+    gauges = Gauges()
+
+    def watch(cell: Cell, statistics: Statistics) -> None:
+        gauges.set(cell, statistics)
+        tune.report(_reported(by_name[cell.network_name], statistics))
+
+    failed = train_stack(works, how.device, watch=watch)
+    if failed:
+        raise NetworksFailedError(failed)
+
+
+def _ddp(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folder: Path) -> None:
     """A trial that starts the processes of a TorchTrainer and hands on what they say."""
-    work = works[config["cell"]["name"]]
-    trainer = TorchTrainer(
+    (work,) = trials[config["trial"]["name"]]
+    TorchTrainer(
         _ddp_rank,
         train_loop_config={"work": work, "device": how.device},
         scaling_config=ray_train.ScalingConfig(
-            num_workers=how.ranks, use_gpu=how.gpus > 0.0, resources_per_worker=how.of_a_process
+            num_workers=how.ranks, use_gpu=how.gpus > 0.0, resources_per_worker=_resources(how)
         ),
         run_config=ray_train.RunConfig(
-            name=f"{work.cell.network_name}-{tune.get_context().get_trial_id()}",
-            storage_path=str(folder / "train"),
-            callbacks=[TuneReportCallback()],  # type: ignore[list-item],
+            name=work.cell.network_name,
+            storage_path=str((folder / "train").resolve()),
+            callbacks=[TuneReportCallback()],  # type: ignore[list-item]
         ),
-    )
-    trainer.fit()
+    ).fit()
 
 
 def _ddp_rank(config: dict[str, Any]) -> None:
-    """One process of a cell; Train has set up the process group."""
+    """One process of a network; Train has set up the process group."""
     work: Work = config["work"]
+    gauges = Gauges()
     first = ray_train.get_context().get_world_rank() == 0
-    gauges = Gauges(work.cell.network_name) if first else None
 
     def watch(statistics: Statistics) -> None:
-        if gauges is not None:
-            gauges.set(statistics)
-        ray_train.report({**statistics, "steps": work.steps})
+        if first:
+            gauges.set(work.cell, statistics)
+        ray_train.report(_reported(work, statistics))
 
     train(work.cell, work.data, work.path, config["device"], watch=watch)
 
 
-class Gauges:
-    """What Ray's metrics say of a cell, for Prometheus to collect."""
-
-    def __init__(self, name: str) -> None:
-        self._gauges = {
-            key: Gauge(f"fluxbench_{key}", what, tag_keys=("cell",))
-            for key, what in {
-                "loss": "Mean loss of the last tick",
-                "steps_per_second": "Optimiser steps a second",
-                "step": "Optimiser steps done",
-                "gpu_memory": "Bytes of GPU memory held at most",
-            }.items()
-        }
-        self._tags = {"cell": name}
-
-    def set(self, statistics: Statistics) -> None:
-        """After a tick."""
-        held = float(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else 0.0
-        for key, gauge in self._gauges.items():
-            gauge.set(held if key == "gpu_memory" else statistics[key], tags=self._tags)
+def _reported(work: Work, statistics: Statistics) -> dict[str, Any]:
+    """What the live table and the dashboard are told of a tick."""
+    return {**statistics, "steps": work.steps, "network": work.cell.network_name}
 
 
-def _columns(cell: Cell) -> dict[str, Any]:
-    """What the dashboard shows of a cell."""
+def _columns(name: str, cell: Cell) -> dict[str, Any]:
+    """What the dashboard shows of a trial."""
     names = ("problem", "formulation", "noise", "recipe", "seed")
-    return {"name": cell.network_name} | {name: getattr(cell, name) for name in names}
+    return {"name": name} | {column: getattr(cell, column) for column in names}
 
 
 def _name(trial: Trial) -> str:
-    return str(trial.config["cell"]["name"])
-
-
-def _reason(error: BaseException) -> str:
-    """One line; for a user's mistake or a divergence what the trainer said."""
-    cause = getattr(error, "cause", error)
-    if isinstance(error, RayActorError) or isinstance(cause, RayActorError):
-        return LOST
-    lines = [line for line in str(cause).strip().splitlines() if line.strip()]
-    return lines[-1].removeprefix("solvers.errors.InputError: ") if lines else type(cause).__name__
+    return str(trial.config["trial"]["name"])

@@ -25,10 +25,13 @@ Task = Callable[[Report], Any]
 Labelled = tuple[str, int, Task]
 """What to call a piece of work, how much it is, and the work itself."""
 
+Ended = Callable[[int], str]
+"""Called with the number of each task that has ended well; it returns what to say of that, or nothing."""
+
 _queue: Any = None
 
 
-def run(tasks: Sequence[Labelled], workers: int, description: str, unit: str, say: Callable[[str], None]) -> list[Any]:
+def run(tasks: Sequence[Labelled], workers: int, description: str, unit: str, ended: Ended) -> list[Any]:
     """Run tasks in ``workers`` processes with one thread each, under one progress bar.
 
     Args:
@@ -36,7 +39,7 @@ def run(tasks: Sequence[Labelled], workers: int, description: str, unit: str, sa
         workers: number of processes.
         description: in front of the bar.
         unit: of the amounts.
-        say: called with a line when a task ends, where there is no terminal to draw a bar on.
+        ended: what it returns is said where there is no terminal to draw a bar on.
 
     Returns:
         What the tasks returned, in their order.
@@ -58,8 +61,8 @@ def run(tasks: Sequence[Labelled], workers: int, description: str, unit: str, sa
                 label = tasks[index][0]
                 error = futures[index].exception()
                 if error is None:
-                    if bar.disable:
-                        say(f"{description}: {label}")
+                    if (line := ended(index)) and bar.disable:
+                        print(f"{description}: {line}", flush=True)
                 elif isinstance(error, InputError):
                     failures.append(f"{label}: {error}")
                 elif isinstance(error, BrokenProcessPool):

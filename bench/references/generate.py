@@ -9,8 +9,7 @@ write the same samples. A killed job loses the blocks in flight at most, and the
 import argparse
 import sys
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mpi4py import MPI
 
@@ -19,6 +18,7 @@ from bench.config import Config, load
 from bench.references import make
 from bench.references.store import EFFECTIVE, R_HAT
 from solvers import datasets
+from solvers.blocks import Blocks
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.ranks import Bar, job, on_root, share_out
 from solvers.simulators import simulator
@@ -29,8 +29,7 @@ class Block(NamedTuple):
     """A piece of work: the block of a reference that starts at a measurement."""
 
     problem: str
-    path: Path
-    expected: dict[str, Any]
+    made: Blocks
     start: int
 
 
@@ -60,10 +59,10 @@ def _generate(config: Config, comm: MPI.Comm, progress: bool) -> None:
     }
 
     def make_block(number: int) -> None:
-        problem, path, expected, start = todo[number]
-        make.make_block(data[problem], solve[problem], expected, start, path)
+        problem, made, start = todo[number]
+        make.make_block(data[problem], solve[problem], made, start)
 
-    amounts = [make.block_size(block.expected, block.start) for block in todo]
+    amounts = [block.made.rows_from(block.start) for block in todo]
     total = config.flux.measurements * len(layout.referenced(config))
     share_out(comm, amounts, make_block, Bar("reference", "measurement", total, total - sum(amounts)), progress)
     on_root(comm, lambda: _join(config))
@@ -73,21 +72,26 @@ def _missing(config: Config) -> list[Block]:
     found = []
     for problem, noise in layout.referenced(config):
         layout.solved(config, problem)
-        path = layout.reference_path(config, problem, noise)
-        expected = layout.expected_reference(config, problem, noise)
-        if path.exists():
+        made = _blocks(config, problem, noise)
+        if made.path.exists():
             layout.exact(config, problem, noise)  # it is whole, and of this configuration
-            make.remove_blocks(path)  # of a job that was killed at its very end
+            made.remove()  # of a job that was killed at its very end
         else:
-            found += [Block(problem, path, expected, start) for start in make.missing(path, expected)]
+            found += [Block(problem, made, start) for start in made.missing()]
     return found
+
+
+def _blocks(config: Config, problem: str, noise: float) -> Blocks:
+    expected = layout.expected_reference(config, problem, noise)
+    return make.blocks(layout.reference_path(config, problem, noise), expected)
 
 
 def _join(config: Config) -> None:
     for problem, noise in layout.referenced(config):
-        path = layout.reference_path(config, problem, noise)
+        made = _blocks(config, problem, noise)
+        path = made.path
         if not path.exists():
-            short = make.join(path, layout.expected_reference(config, problem, noise))
+            short = make.join(made)
             worth = f", {short} of them short of R-hat {R_HAT} or {EFFECTIVE:,} effective samples" if short else ""
             print(f"reference {path.stem}: {config.flux.measurements} posteriors{worth} -> {path}", flush=True)
 

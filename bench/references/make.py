@@ -4,7 +4,6 @@ Random numbers belong to the measurement, so that whoever samples it writes the 
 short of what is asked of every component are sampled again by longer ones, and the last of these are kept.
 """
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -25,28 +24,30 @@ from bench.references.store import (
     STATES,
     VERSION,
     WARM_UP,
-    read_arrays,
+    read,
 )
-from solvers import datasets
+from solvers.blocks import Blocks
 from solvers.datasets import Dataset, Split
-from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.measurements import Measured, MeasurementOperator
 from solvers.simulators import Simulator
-from solvers.storage import check_specification
 
 
-def make_block(data: Dataset, solve: Simulator, expected: dict[str, Any], start: int, path: Path) -> None:
+def blocks(path: Path, expected: dict[str, Any]) -> Blocks:
+    """The blocks of the reference at ``path``, given its specification."""
+    return Blocks(path, SCHEMA, VERSION, expected, expected["measurements"], BLOCK)
+
+
+def make_block(data: Dataset, solve: Simulator, made: Blocks, start: int) -> None:
     """Sample the posteriors of the measurements from ``start`` on, a block of them, and write the block.
 
     Args:
         data: of the measurements.
         solve: the forward problem.
-        expected: from :func:`bench.references.store.specification`.
+        made: the blocks of the reference.
         start: index of the first measurement.
-        path: of the reference, beside which the block is written.
     """
-    stop = start + block_size(expected, start)
+    expected, stop = made.specification, start + made.rows_from(start)
     posterior, measured = posterior_of(data, solve, expected["noise"], start, stop)
     stream = f"{expected['data']['problem']}/reference/{expected['noise']:g}"
     began = time.perf_counter()
@@ -54,9 +55,7 @@ def make_block(data: Dataset, solve: Simulator, expected: dict[str, Any], start:
     arrays["y"] = measured.y
     if measured.mask is not None:
         arrays["mask"] = measured.mask
-    with datasets.created(block_path(path, start), SCHEMA, VERSION, expected) as file:
-        file.attrs["seconds"] = time.perf_counter() - began
-        datasets.write_arrays(file, arrays)
+    made.write(start, arrays, {"seconds": time.perf_counter() - began})
 
 
 def posterior_of(
@@ -64,11 +63,9 @@ def posterior_of(
 ) -> tuple[FluxPosterior, Measured]:
     """Posteriors of test measurements ``start`` to ``stop - 1`` of a data set, and these as the networks see them."""
     problem, operator = FLUX_PROBLEMS[data.specification["problem"]], MeasurementOperator.of(data, noise)
-    seen = operator.measure(Split(data.test.x[:stop], data.test.y[:stop]), "test")
-    mask = None if seen.mask is None else seen.mask[start:]
-    measured = Measured(seen.x[start:], seen.y[start:], mask, seen.noise[start:])
+    measured = operator.measure(Split(data.test.x[:stop], data.test.y[:stop]), "test").rows(start, stop)
     y, noise_std = operator.y_scale.restore(measured.y), noise * operator.y_scale.span
-    return FluxPosterior(problem.prior, solve, y, noise_std, mask), measured
+    return FluxPosterior(problem.prior, solve, y, noise_std, measured.mask), measured
 
 
 def _sampled(posterior: FluxPosterior, seed: int, stream: str, start: int, samples: int) -> dict[str, np.ndarray]:
@@ -112,42 +109,7 @@ def _short(r_hat: np.ndarray, effective: np.ndarray) -> np.ndarray:
     return (r_hat.max(axis=1) >= R_HAT) | (effective.min(axis=1) < EFFECTIVE)
 
 
-def missing(path: Path, expected: dict[str, Any]) -> list[int]:
-    """Where the blocks start that are not there yet.
-
-    Raises:
-        InputError: if one that is there was made otherwise.
-    """
-    return [start for start in blocks(expected["measurements"]) if not _is_whole(block_path(path, start), expected)]
-
-
-def block_path(path: Path, start: int) -> Path:
-    """A block's file, in a folder beside the reference."""
-    return path.with_name(f"{path.name}.blocks") / f"{start:06d}.h5"
-
-
-def block_size(expected: dict[str, Any], start: int) -> int:
-    """How many measurements a block has."""
-    return min(BLOCK, expected["measurements"] - start)
-
-
-def blocks(measurements: int) -> range:
-    """Where the blocks start."""
-    return range(0, measurements, BLOCK)
-
-
-def _is_whole(path: Path, expected: dict[str, Any]) -> bool:
-    try:
-        with datasets.open_checked(path, SCHEMA, VERSION) as file:
-            found = datasets.record(file, "specification")
-            read_arrays(file)
-    except InputError:
-        return False
-    check_specification(path, found, expected)
-    return True
-
-
-def join(path: Path, expected: dict[str, Any]) -> int:
+def join(made: Blocks) -> int:
     """Write the reference from its blocks and remove them.
 
     Returns:
@@ -156,19 +118,6 @@ def join(path: Path, expected: dict[str, Any]) -> int:
     Raises:
         InputError: if a block is missing or damaged.
     """
-    parts, seconds = [], 0.0
-    for start in blocks(expected["measurements"]):
-        with datasets.open_checked(block_path(path, start), SCHEMA, VERSION) as file:
-            parts.append(read_arrays(file))
-            seconds += float(file.attrs["seconds"])
-    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    with datasets.created(path, SCHEMA, VERSION, expected) as file:
-        file.attrs["seconds"] = seconds
-        datasets.write_arrays(file, arrays)
-    remove_blocks(path)
-    return int(_short(arrays["r_hat"], arrays["effective"]).sum())
-
-
-def remove_blocks(path: Path) -> None:
-    """Remove what is left of the blocks of a reference that is there."""
-    shutil.rmtree(block_path(path, 0).parent, ignore_errors=True)
+    made.join(lambda parts: {"seconds": sum(part["seconds"] for part in parts)})
+    whole = read(made.path, made.specification)
+    return int(_short(whole.r_hat, whole.effective).sum())

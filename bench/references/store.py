@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from solvers import datasets
@@ -92,11 +91,6 @@ def specification(data: dict[str, Any], noise: float, measurements: int, samples
     return wanted | {"method": method | {"r_hat": R_HAT, "effective": EFFECTIVE, "block": BLOCK}}
 
 
-def read_arrays(file: h5py.File) -> dict[str, Any]:
-    """The arrays of a reference or a block by their names."""
-    return {name: datasets.read_array(file, name) for name in (*ARRAYS, *(["mask"] if "mask" in file else []))}
-
-
 def read(path: Path, expected: dict[str, Any]) -> Reference:
     """Read a reference that must have been made as ``expected``.
 
@@ -105,4 +99,7 @@ def read(path: Path, expected: dict[str, Any]) -> Reference:
     """
     with datasets.open_checked(path, SCHEMA, VERSION) as file:
         check_specification(path, datasets.record(file, "specification"), expected)
-        return Reference(**({"mask": None} | read_arrays(file)), seconds=float(file.attrs["seconds"]))
+        arrays: dict[str, Any] = {
+            name: datasets.read_array(file, name) for name in (*ARRAYS, *(["mask"] if "mask" in file else []))
+        }
+        return Reference(**({"mask": None} | arrays), seconds=float(file.attrs["seconds"]))

@@ -204,7 +204,7 @@ def test_a_failing_task_does_not_stop_the_others(data: Path, tmp_path: Path) -> 
     pairs = zip(cells, paths, strict=True)
     tasks: list[workers.Labelled] = [(cell.name, 1, partial(train, cell, data, path, "cpu")) for cell, path in pairs]
     with pytest.raises(InputError, match=r"expected at least a batch of 6000 samples"):
-        workers.run(tasks, 1, "train", "step", lambda line: None)
+        workers.run(tasks, 1, "train", "step", lambda number: "")
     assert checkpoints.load(paths[1]).finished
 
 

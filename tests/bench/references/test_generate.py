@@ -75,16 +75,16 @@ def test_two_ranks_and_a_killed_job_write_the_same_bits(config: Config, tmp_path
         "sys.path.insert(0, sys.argv.pop(1))\n"
         "from bench.references import generate, make\n"
         "whole = make.make_block\n"
-        "def killed(data, solve, expected, start, path):\n"
+        "def killed(data, solve, made, start):\n"
         "    if start > 0: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    whole(data, solve, expected, start, path)\n"
+        "    whole(data, solve, made, start)\n"
         "make.make_block = killed\n"
         "generate.main()\n"
     )
     command = [sys.executable, "-c", program, str(REPOSITORY), "--configuration", two.model_dump_json()]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     expected = layout.expected_reference(two, "multi-operator", 0.1)
-    assert make.missing(layout.reference_path(two, "multi-operator", 0.1), expected) == [25]
+    assert make.blocks(layout.reference_path(two, "multi-operator", 0.1), expected).missing() == [25]
     assert main(["reference", *changes]) == 0
     one, other = arrays(config), arrays(two)
     assert {name for problem, name in one if problem == "multi-operator"} == {name for _, name in other}
