@@ -6,6 +6,7 @@ dashboard shows.
 
 import os
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -152,6 +153,14 @@ def _started(cores: int) -> Cluster:
 
 
 def _attached(address: str) -> Cluster:
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise InputError(f"address: expected local, auto, none or HOST:PORT, found {address!r}")
+        try:  # Ray itself would wait for minutes
+            socket.create_connection((host, int(port)), timeout=10.0).close()
+        except (OSError, OverflowError) as error:
+            raise InputError(f"address: expected a Ray cluster at {address!r}, found none: {error}") from error
     try:
         context = ray.init(address=address, **_QUIET)
     except (ConnectionError, RaySystemError, RuntimeError, ValueError) as error:

@@ -30,6 +30,8 @@ ROUNDS = 4
 """A network whose process was killed is trained on, so often."""
 LARGEST_STACK = 64
 """Networks a stack."""
+LITTLE = 0.01
+"""Of a core."""
 LOST = "its process was killed"
 
 
@@ -81,8 +83,8 @@ def _trials(works: Sequence[Work], how: Plan) -> dict[str, list[Work]]:
 def _round(trials: dict[str, list[Work]], how: Plan, folder: Path, watch: tune.Callback) -> dict[str, str]:
     """Run every trial once."""
     trial = {"packed": _packed, "stacked": _stacked, "ddp": _ddp}[how.way]
-    # The processes of a trainer take resources of their own.
-    resources = {"CPU": 0.0} if how.way == "ddp" else _resources(how)
+    # The processes of a trainer take resources of their own; a trial cannot do with none.
+    resources = {"CPU": LITTLE} if how.way == "ddp" else _resources(how)
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(trial, trials=trials, how=how, folder=folder), resources),
         param_space={"trial": tune.grid_search([_columns(name, works[0].cell) for name, works in trials.items()])},
@@ -157,7 +159,9 @@ def _ddp(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folde
         _ddp_rank,
         train_loop_config={"work": work, "device": how.device},
         scaling_config=ray_train.ScalingConfig(
-            num_workers=how.ranks, use_gpu=how.gpus > 0.0, resources_per_worker=_resources(how)
+            num_workers=how.ranks,
+            use_gpu=how.gpus > 0.0,
+            resources_per_worker=_resources(how) | {"CPU": 1.0 - LITTLE},
         ),
         run_config=ray_train.RunConfig(
             name=work.cell.network_name,
