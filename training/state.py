@@ -94,7 +94,9 @@ class State:
         operator = MeasurementOperator.of(dataset, cell.training_noise)
         x, y, normalisation = _seen(cell, dataset, operator)
         if len(x) < recipe.batch_size:
-            raise InputError(f"{cell.problem}: expected at least a batch of {recipe.batch_size} samples, found {len(x)}")
+            raise InputError(
+                f"{cell.problem}: expected at least a batch of {recipe.batch_size} samples, found {len(x)}"
+            )
         torch.manual_seed(cell.seed)  # initial weights
         network = checkpoints.build_network(cell, x.shape[1], y.shape[1]).to(device)
         state = cls(
