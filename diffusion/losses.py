@@ -17,18 +17,18 @@ def denoising_score_matching(network: ScoreNetwork, x0: Tensor, y: Tensor, t: Te
 
     Args:
         network: estimates sigma s_theta.
-        x0: data, shape (B, d).
-        y: their measurements, shape (B, n).
-        t: times, shape (B,), float64.
-        z: standard normal numbers, shape (B, d).
+        x0: data, shape (..., B, d).
+        y: their measurements, shape (..., B, n).
+        t: times, shape (..., B), float64.
+        z: standard normal numbers, shape (..., B, d).
 
     Returns:
-        The loss, a scalar.
+        The loss of each batch, shape (...): of one batch a scalar.
     """
-    m = network.formulation.m(t).to(x0.dtype)[:, None]
-    sigma = network.formulation.sigma(t).to(x0.dtype)[:, None]
-    error = (network.noise_prediction(m * x0 + sigma * z, y, t) + z).square().sum(dim=1)
-    return (network.loss_weight(t).to(x0.dtype) * error).mean()
+    m = network.formulation.m(t).to(x0.dtype)[..., None]
+    sigma = network.formulation.sigma(t).to(x0.dtype)[..., None]
+    error = (network.noise_prediction(m * x0 + sigma * z, y, t) + z).square().sum(dim=-1)
+    return (network.loss_weight(t).to(x0.dtype) * error).mean(dim=-1)
 
 
 class DenoisingLoss(nn.Module):
@@ -39,7 +39,7 @@ class DenoisingLoss(nn.Module):
         self.network = network
 
     def forward(self, x0: Tensor, y: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        """The loss, a scalar; arguments as there."""
+        """The loss; arguments and shape as there."""
         return denoising_score_matching(self.network, x0, y, t, z)
 
 
@@ -48,13 +48,13 @@ def log_normal_times(formulation: Formulation, u: Tensor, mean: float, std: floa
 
     Args:
         formulation: gives the time of a noise ratio.
-        u: uniform numbers in (0, 1), shape (B,), float64: the quantiles.
+        u: uniform numbers in (0, 1), any shape, float64: the quantiles.
         mean: of log(sigma/m) before it is cut off.
         std: likewise.
         noise_ratio_min: where the distribution ends, above 0.
 
     Returns:
-        Times, shape (B,).
+        Times, shape of u.
     """
     end = formulation.noise_ratio(torch.ones((), dtype=u.dtype, device=u.device))
     low = 0.5 * (1.0 + math.erf((math.log(noise_ratio_min) - mean) / (std * math.sqrt(2.0))))

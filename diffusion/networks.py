@@ -2,6 +2,9 @@
 
 Both kinds estimate sigma s_theta, which the loss (Eq. 45) compares with unit normals: `ScoreNetwork` is the paper's
 (Appendix B), `PreconditionedNetwork` works in the coordinate that all formulations share and reaches the floor.
+
+Every shape may have further axes in front, (..., B, d) for (B, d): a body of several networks' weights takes as many
+batches at once.
 """
 
 import math
@@ -55,7 +58,7 @@ class ScoreNetwork(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor, t: Tensor) -> Tensor:
         """Score at x (B, d) given y (B, n) at times t (B,), shape (B, d)."""
-        return self.noise_prediction(x, y, t) / self.formulation.sigma(t).to(x.dtype)[:, None]
+        return self.noise_prediction(x, y, t) / self.formulation.sigma(t).to(x.dtype)[..., None]
 
 
 class PreconditionedNetwork(ScoreNetwork):
@@ -76,9 +79,9 @@ class PreconditionedNetwork(ScoreNetwork):
     def noise_prediction(self, x: Tensor, y: Tensor, t: Tensor) -> Tensor:
         noise_ratio = self.formulation.noise_ratio(t)
         scale = torch.rsqrt(1.0 + noise_ratio.square())
-        x = x * (scale / self.formulation.m(t)).to(x.dtype)[:, None]
+        x = x * (scale / self.formulation.m(t)).to(x.dtype)[..., None]
         found = self.layers(torch.cat([noise_features(noise_ratio).to(x.dtype), x, y], dim=-1))
-        return scale.to(x.dtype)[:, None] * found - (noise_ratio * scale).to(x.dtype)[:, None] * x
+        return scale.to(x.dtype)[..., None] * found - (noise_ratio * scale).to(x.dtype)[..., None] * x
 
     @override
     def loss_weight(self, t: Tensor) -> Tensor:

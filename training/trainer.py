@@ -7,12 +7,8 @@ In a process group (DistributedDataParallel) every rank draws the same batch fro
 of the rows, so that gradients, averaged over ranks, are those of one process but for rounding.
 """
 
-import copy
-import json
-import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,33 +17,15 @@ from torch.nn.parallel import DistributedDataParallel
 
 from diffusion.formulations import Formulation
 from diffusion.losses import DenoisingLoss, log_normal_times
-from solvers import datasets
 from solvers.errors import InputError
-from solvers.measurements import MeasurementOperator
-from solvers.storage import provenance, write_text
-from training import checkpoints
 from training.cells import Cell
-from training.checkpoints import Checkpoint
-from training.normalisation import Normalisation
 from training.recipes import Recipe
+from training.state import Progress, State, Statistics, total_steps
 
-TICK_STEPS = 500
-"""A tick, at the end of an epoch after about this many steps, writes a line of statistics and a checkpoint."""
-
-Progress = Callable[[int], None]
-"""Called with the number of steps done since the last call."""
-
-Statistics = dict[str, float]
-"""Of a tick: step, epoch, mean loss, steps a second, seconds in all."""
+__all__ = ["Progress", "Statistics", "draw_times", "follow", "times_at", "total_steps", "train"]
 
 
-def total_steps(cell: Cell, samples: int) -> int:
-    """Optimiser steps of a cell on so many training samples; an epoch's last, smaller batch is left out."""
-    recipe = cell.hyperparameters
-    return recipe.epochs * (samples // recipe.batch_size)
-
-
-def train(  # noqa: PLR0912 - one loop, from top to bottom
+def train(
     cell: Cell,
     data_path: Path,
     path: Path,
@@ -65,104 +43,51 @@ def train(  # noqa: PLR0912 - one loop, from top to bottom
             configuration or device, a batch cannot be shared evenly among the ranks, or training diverges.
     """
     rank, ranks = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
-    device = torch.device(device_name)
-    dataset = datasets.read(data_path)
-    recipe = cell.hyperparameters
-    specification = cell.specification(dataset.specification)
-    operator = MeasurementOperator.of(dataset, cell.training_noise)
-    samples = operator.measure(dataset.train, "train")
-    normalisation = Normalisation.identity(samples.x.shape[1])
-    if recipe.standardised:
-        normalisation = Normalisation.fit(samples.x, operator.y_scale.normalise(dataset.train.y))
-    normalisation = replace(normalisation, noise_range=cell.amortised)
-    x0 = torch.as_tensor(normalisation.standardise(samples.x), dtype=torch.float32, device=device)
-    y = torch.as_tensor(normalisation.condition(samples), dtype=torch.float32, device=device)
-    steps_per_epoch = len(x0) // recipe.batch_size
-    if steps_per_epoch == 0:
-        raise InputError(f"{cell.problem}: expected at least a batch of {recipe.batch_size} samples, found {len(x0)}")
+    recipe, device = cell.hyperparameters, torch.device(device_name)
     if recipe.batch_size % ranks != 0:
         raise InputError(f"expected a number of ranks that divides the batch of {recipe.batch_size}, found {ranks}")
-
-    generator = torch.Generator(device).manual_seed(cell.seed)
-    torch.manual_seed(cell.seed)  # initial weights
-    network = checkpoints.build_network(cell, x0.shape[1], y.shape[1]).to(device)
+    mine = slice(rank * recipe.batch_size // ranks, (rank + 1) * recipe.batch_size // ranks)
+    state = State.of(cell, data_path, path, device)
+    if state.step > 0:
+        progress(state.step)
+    if state.finished:
+        return
+    if rank == 0:
+        state.drop_later_lines()
+    x0, y, network, generator = state.x0, state.y, state.network, state.generator
     objective: nn.Module = DenoisingLoss(network)
     if ranks > 1:
         objective = DistributedDataParallel(objective)
-    mine = slice(rank * recipe.batch_size // ranks, (rank + 1) * recipe.batch_size // ranks)
-    average = copy.deepcopy(network).requires_grad_(False) if recipe.average > 0.0 else None
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
-    step, steps, seconds = 0, total_steps(cell, len(x0)), 0.0
-    statistics = path.with_suffix(".jsonl")
-    if path.exists():
-        saved = checkpoints.load(path, specification)
-        progress(saved.step)
-        if saved.finished:
-            return
-        if torch.device(saved.provenance["device"]).type != device.type:
-            found = saved.provenance["device"]
-            raise InputError(f"{path}: half trained on {found}; go on there (device = ...), or remove it")
-        network.load_state_dict(saved.model)
-        optimizer.load_state_dict(saved.optimizer)
-        if average is not None and saved.average is not None:
-            average.load_state_dict(saved.average)
-        generator.set_state(saved.generator)
-        step, seconds = saved.step, saved.seconds
-    if rank == 0:
-        _keep_lines(statistics, step)
 
-    made = provenance() | {"device": str(device)}
-    epochs_per_tick = math.ceil(TICK_STEPS / steps_per_epoch)
-    while step < steps:
-        began, first = time.perf_counter(), step
+    while not state.finished:
+        began, step = time.perf_counter(), state.step
         loss_sum = torch.zeros((), device=device)
-        for _ in range(min(epochs_per_tick, (steps - step) // steps_per_epoch)):
+        for _ in range(state.epochs_to_tick):
             order = torch.randperm(len(x0), generator=generator, device=device)
-            for i in range(steps_per_epoch):
+            for i in range(state.steps_per_epoch):
                 rows = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
                 t = draw_times(recipe, network.formulation, len(rows), generator)
                 z = torch.randn(len(rows), x0.shape[1], generator=generator, device=device)
                 loss = objective(x0[rows[mine]], y[rows[mine]], t[mine], z[mine])
-                optimizer.zero_grad(set_to_none=True)
+                state.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
-                optimizer.param_groups[0]["lr"] = recipe.rate((step + i) / steps)
-                optimizer.step()
-                if average is not None:
-                    follow(average, network, recipe.average, step + i)
+                state.optimizer.param_groups[0]["lr"] = recipe.rate((step + i) / state.steps)
+                state.optimizer.step()
+                if state.average is not None:
+                    follow(state.average, network, recipe.average, step + i)
                 loss_sum += loss.detach()
-            step += steps_per_epoch
-            progress(steps_per_epoch)
+            step += state.steps_per_epoch
+            progress(state.steps_per_epoch)
 
         if ranks > 1:
             distributed.all_reduce(loss_sum)
-        mean_loss = loss_sum.item() / (ranks * (step - first))
+        done = step - state.step
+        mean_loss = loss_sum.item() / (ranks * done)
         elapsed = time.perf_counter() - began
-        seconds += elapsed
-        if not math.isfinite(mean_loss):
-            raise InputError(f"{cell.network_name}: training diverged before step {step}: the loss is {mean_loss}")
-        tick: Statistics = {"step": step, "epoch": step // steps_per_epoch, "loss": mean_loss}
-        tick |= {"steps_per_second": (step - first) / elapsed, "seconds": seconds}
+        tick = state.advance(done, mean_loss, elapsed, seconds=elapsed)
         watch(tick)
-        if rank > 0:
-            continue
-        _append_line(statistics, tick)
-        checkpoint = Checkpoint(
-            specification=specification,
-            x_size=x0.shape[1],
-            y_size=y.shape[1],
-            x_scale=operator.x_scale,
-            y_scale=operator.y_scale,
-            normalisation=normalisation,
-            step=step,
-            steps=steps,
-            seconds=seconds,
-            model=network.state_dict(),
-            average=None if average is None else average.state_dict(),
-            optimizer=optimizer.state_dict(),
-            generator=generator.get_state(),
-            provenance=made,
-        )
-        checkpoints.save(path, checkpoint)
+        if rank == 0:
+            state.write(tick)
 
 
 @torch.no_grad()
@@ -180,26 +105,14 @@ def follow(average: nn.Module, network: nn.Module, decay: float, updates: int) -
 def draw_times(recipe: Recipe, formulation: Formulation, count: int, generator: torch.Generator) -> Tensor:
     """Times at which a batch asks for the loss, shape (count,), float64."""
     u = torch.rand(count, dtype=torch.float64, generator=generator, device=generator.device)
+    return times_at(recipe, formulation, u)
+
+
+def times_at(recipe: Recipe, formulation: Formulation, u: Tensor) -> Tensor:
+    """Times at which batches ask for the loss, from uniform numbers of shape (..., B), float64; shape as these."""
     if recipe.times == "uniform":
         return u
+    count = u.shape[-1]
     strata = torch.arange(count, device=u.device)  # one time in each; rows are shuffled, so their order does not matter
     end = recipe.noise_ratio_min
     return log_normal_times(formulation, (strata + u) / count, recipe.level_mean, recipe.level_std, end)
-
-
-def _append_line(path: Path, record: dict[str, float]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
-
-
-def _keep_lines(path: Path, step: int) -> None:
-    """Drop what was logged after the checkpoint that training goes on from, and a line that a crash cut short."""
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (json.JSONDecodeError, KeyError, TypeError):
-            continue
-    write_text(path, "".join(kept))

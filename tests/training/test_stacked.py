@@ -1,0 +1,324 @@
+"""A stack trains each of its cells as the plain trainer does, whatever happens to the others."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from solvers import datasets
+from solvers.datasets import Dataset, Split
+from solvers.errors import InputError
+from training import checkpoints, state
+from training.cells import Cell
+from training.recipes import Recipe
+from training.stacked import stacks, train_stack
+from training.trainer import train
+
+REPOSITORY = Path(__file__).parents[2]
+STEPS = 24 * 8
+PAPER = Recipe(2, 16, 1e-3, 250, 24, sigma_max=5.0, t_min=1e-3)
+TUNED = replace(
+    PAPER,
+    learning_rate=3e-3,
+    noise_ratio_min=2e-3,
+    sigma_max=120.0,
+    network="residual",
+    preconditioned=True,
+    standardised=True,
+    times="log-normal",
+    schedule="cosine",
+    average=0.99,
+)
+CELL = Cell("gaussian", "vp-k2", 0.0, "test", 0, TUNED)
+
+
+@dataclass(frozen=True)
+class Work:
+    cell: Cell
+    data: Path
+    path: Path
+
+
+@pytest.fixture(autouse=True)
+def short_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "TICK_STEPS", 40)  # five epochs of eight steps
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data") / "gaussian.h5", 2000, 3)
+
+
+def write_data(path: Path, samples: int, y_size: int) -> Path:
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(samples, y_size))
+    split = Split(y[:, :2] + 0.5 * rng.normal(size=(samples, 2)), y)
+    datasets.write(path, Dataset({"problem": path.stem, "seed": 0}, {}, split, split, None, {"x": "1", "y": "1"}))
+    return path
+
+
+def three(data: Path, folder: Path, recipe: Recipe = TUNED) -> list[Work]:
+    """Cells that differ in noise and seed."""
+    cells = [replace(CELL, noise=noise, seed=seed, hyperparameters=recipe) for noise, seed in NOISES_AND_SEEDS]
+    return [Work(cell, data, folder / f"{cell.seed}.pt") for cell in cells]
+
+
+NOISES_AND_SEEDS = ((0.0, 0), (0.05, 3), (0.2, 1))
+
+
+def plain(work: Work) -> None:
+    train(work.cell, work.data, work.path, "cpu")
+
+
+class StoppedError(Exception):
+    """In place of a kill where the process is the test's own."""
+
+
+def stop_after(steps: int) -> Any:
+    done = []
+
+    def progress(more: int) -> None:
+        done.append(more)
+        if sum(done) >= steps:
+            raise StoppedError
+
+    return progress
+
+
+def losses(path: Path) -> list[tuple[int, float]]:
+    lines = path.with_suffix(".jsonl").read_text().splitlines()
+    return [(tick["step"], tick["loss"]) for tick in map(json.loads, lines)]
+
+
+def kinds(value: Any) -> Any:
+    """What something is made of, tensors by dtype and shape."""
+    if isinstance(value, dict):
+        return {name: kinds(part) for name, part in value.items()}
+    return (value.dtype, value.shape, value.device) if isinstance(value, torch.Tensor) else value
+
+
+def agree(found: Path, expected: Path) -> None:
+    """Two ways to train a cell ended the same but for rounding.
+
+    Losses and what the networks say are compared, not single weights: Adam takes a full step on a weight whose gradient
+    is nothing but rounding, of a ReLU that hardly ever fires, and such a weight counts for as little.
+    """
+    one, other = checkpoints.load(found), checkpoints.load(expected)
+    assert [step for step, _ in losses(found)] == [step for step, _ in losses(expected)]
+    np.testing.assert_allclose(losses(found), losses(expected), rtol=1e-4)
+    assert torch.equal(one.generator, other.generator)
+    assert one.step == other.step
+    assert kinds(one.optimizer) == kinds(other.optimizer)
+    for key, moments in one.optimizer["state"].items():
+        assert torch.equal(moments["step"], other.optimizer["state"][key]["step"])
+    generator = torch.Generator().manual_seed(9)
+    x, y = torch.randn(500, 2, generator=generator), torch.randn(500, one.y_size, generator=generator)
+    t = torch.rand(500, generator=generator, dtype=torch.float64) * 0.9 + 0.1
+    for averaged in (True, False):
+        said, expected_words = (
+            replace(each, average=each.average if averaged else None).network(torch.device("cpu"))(x, y, t)
+            for each in (one, other)
+        )
+        assert (said - expected_words).norm() < 2e-4 * expected_words.norm()
+
+
+def same_bits(found: Path, expected: Path) -> None:
+    one, other = checkpoints.load(found), checkpoints.load(expected)
+    assert losses(found) == losses(expected)
+    assert torch.equal(one.generator, other.generator)
+    for these, those in ((one.model, other.model), (one.average or {}, other.average or {})):
+        assert list(these) == list(those)
+        assert all(torch.equal(these[name], those[name]) for name in these)
+    for key, moments in one.optimizer["state"].items():
+        assert all(torch.equal(moments[name], other.optimizer["state"][key][name]) for name in moments)
+
+
+@pytest.mark.parametrize("recipe", [PAPER, TUNED], ids=["paper", "tuned"])
+def test_a_stack_ends_as_the_plain_trainer(recipe: Recipe, data: Path, tmp_path: Path) -> None:
+    works, alone = three(data, tmp_path / "stacked", recipe), three(data, tmp_path / "plain", recipe)
+    done: list[int] = []
+    seen: list[tuple[str, float]] = []
+    failed = train_stack(works, "cpu", done.append, lambda cell, tick: seen.append((cell.network_name, tick["step"])))
+    assert failed == {}
+    assert sum(done) == 3 * STEPS
+    assert sorted(seen) == sorted((work.cell.network_name, s) for work in works for s in (40, 80, 120, 160, 192))
+    for work, other in zip(works, alone, strict=True):
+        plain(other)
+        agree(work.path, other.path)
+        assert checkpoints.load(work.path).finished
+        assert checkpoints.load(work.path).cell == work.cell
+    with pytest.raises(AssertionError):
+        agree(works[0].path, alone[1].path)
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+import torch._dynamo  # which optimisers load
+from tests.training.test_stacked import three
+from training import state
+from training.stacked import train_stack
+
+state.TICK_STEPS = 40
+for kill_after in (56, 104):
+    if os.fork() == 0:  # rather than another program, because loading torch takes longer than the training
+        done = []
+        def progress(steps):
+            done.append(steps)
+            if len(done) == 1: print(steps, flush=True)
+            if sum(done) >= 3 * kill_after: os.kill(os.getpid(), signal.SIGKILL)
+        train_stack(three(Path(sys.argv[2]), Path(sys.argv[3])), "cpu", progress)
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == -signal.SIGKILL
+"""
+
+
+def test_a_killed_stack_ends_with_the_same_bits(data: Path, tmp_path: Path) -> None:
+    """kill -9 between two ticks, and again in the next attempt."""
+    quiet, killed = three(data, tmp_path / "quiet"), three(data, tmp_path / "killed")
+    assert train_stack(quiet, "cpu") == {}
+    command = [sys.executable, "-c", KILLED, str(REPOSITORY), str(data), str(killed[0].path.parent)]
+    job = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    begun = [int(line) for line in job.stdout.split()]
+    assert begun == [3 * 8, 3 * 40]  # the first epoch's steps, then what the checkpoints held
+    assert train_stack(killed, "cpu") == {}
+    for one, other in zip(killed, quiet, strict=True):
+        same_bits(one.path, other.path)
+
+
+def test_a_stack_stopped_between_two_checkpoints_falls_into_two(data: Path, tmp_path: Path) -> None:
+    quiet, works = three(data, tmp_path / "quiet"), three(data, tmp_path / "stopped")
+    assert train_stack(quiet, "cpu") == {}
+
+    def watch(cell: Cell, tick: state.Statistics) -> None:
+        if tick["step"] == 80:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train_stack(works, "cpu", watch=watch)
+    assert [checkpoints.load(work.path).step for work in works] == [80, 40, 40]
+    parts = stacks(works, 32)
+    assert parts == [works[:1], works[1:]]
+    for part in parts:
+        assert train_stack(part, "cpu") == {}
+    for one, other in zip(works, quiet, strict=True):
+        agree(one.path, other.path)
+
+
+@pytest.mark.parametrize("recipe", [PAPER, TUNED], ids=["paper", "tuned"])
+def test_either_trainer_goes_on_from_the_other(recipe: Recipe, data: Path, tmp_path: Path) -> None:
+    folders = ("plain", "stacked first", "plain first")
+    alone, stacked_first, plain_first = (three(data, tmp_path / name, recipe) for name in folders)
+    for work in alone:
+        plain(work)
+    with pytest.raises(StoppedError):
+        train_stack(stacked_first, "cpu", stop_after(3 * 104))
+    for work in plain_first:
+        with pytest.raises(StoppedError):
+            train(work.cell, work.data, work.path, "cpu", stop_after(104))
+    assert {checkpoints.load(work.path).step for work in (*stacked_first, *plain_first)} == {80}
+    for work in stacked_first:
+        plain(work)
+    assert train_stack(plain_first, "cpu") == {}
+    for i, work in enumerate(alone):
+        agree(stacked_first[i].path, work.path)
+        agree(plain_first[i].path, work.path)
+
+
+def test_a_cell_that_diverges_disturbs_nobody(data: Path, tmp_path: Path) -> None:
+    quiet, works = three(data, tmp_path / "quiet"), three(data, tmp_path / "disturbed")
+    assert train_stack(quiet, "cpu") == {}
+    with pytest.raises(StoppedError):
+        train_stack(works, "cpu", stop_after(3 * 48))
+    sick = works[1]
+    saved = checkpoints.load(sick.path)
+    saved.model["layers.first.bias"][0] = float("nan")
+    checkpoints.save(sick.path, saved)
+    left = sick.path.read_bytes()
+
+    seen: list[tuple[str, float]] = []
+    done: list[int] = []
+    failed = train_stack(works, "cpu", done.append, lambda cell, tick: seen.append((cell.network_name, tick["step"])))
+    name = sick.cell.network_name
+    assert failed == {name: f"{name}: training diverged before step 80: the loss is nan"}
+    with pytest.raises(InputError) as plainly:
+        plain(sick)
+    assert failed[name] == str(plainly.value)
+    assert sick.path.read_bytes() == left
+    assert [step for step, _ in losses(sick.path)] == [40]
+    assert name not in dict(seen)
+    assert sum(done) == 3 * 80 + 2 * (STEPS - 80)
+    for i in (0, 2):
+        same_bits(works[i].path, quiet[i].path)
+
+
+def test_a_stack_ends_where_all_its_cells_diverge(data: Path, tmp_path: Path) -> None:
+    works = three(data, tmp_path, replace(TUNED, learning_rate=1e30))
+    done: list[int] = []
+    failed = train_stack(works, "cpu", done.append)
+    assert len(failed) == 3
+    assert sum(done) == 3 * 40
+    assert not any(work.path.exists() for work in works)
+
+
+def test_cells_of_one_shape_are_stacked(data: Path, tmp_path: Path) -> None:
+    def work(name: str, data: Path, **changes: Any) -> Work:
+        return Work(replace(CELL, **changes), data, tmp_path / f"{name}.pt")
+
+    twin = write_data(tmp_path / "twin.h5", 2000, 3)
+    alike = [
+        work("first", data),
+        work("noise", data, noise=0.1),
+        work("seed", data, seed=5),
+        work("problem", twin, problem="twin"),
+        work("fifth", twin, problem="twin", seed=5),
+    ]
+    others = [
+        work("formulation", data, formulation="vp-k1"),
+        work("recipe", data, hyperparameters=replace(TUNED, width=32)),
+        work("amortised", data, amortised=(0.01, 0.1)),  # one more number to be told
+        work("samples", write_data(tmp_path / "fewer.h5", 1999, 3)),
+        work("sensors", write_data(tmp_path / "sensors.h5", 2000, 5)),
+        work("missing", tmp_path / "missing.h5"),
+    ]
+    assert stacks([*alike[:3], *others, *alike[3:]], 8) == [alike, *([other] for other in others)]
+    assert [len(stack) for stack in stacks(alike, 4)] == [2, 3]
+    assert [len(stack) for stack in stacks(alike, 1)] == [1] * 5
+    assert [work for stack in stacks(alike, 3) for work in stack] == alike
+    failed = train_stack([others[-1]], "cpu")
+    assert list(failed) == [others[-1].cell.network_name]
+    assert "missing.h5: not found" in failed[others[-1].cell.network_name]
+    with pytest.raises(ValueError, match=r"expected cells of one formulation, recipe, shape and step"):
+        train_stack([alike[0], others[2]], "cpu")
+
+
+def test_cells_that_are_done_are_left_out_and_counted(data: Path, tmp_path: Path) -> None:
+    works = three(data, tmp_path)
+    plain(works[0])
+    with pytest.raises(StoppedError):
+        train(works[1].cell, data, works[1].path, "cpu", stop_after(48))
+    done: list[int] = []
+    parts = stacks(works, 8, done.append)
+    assert parts == [[works[1]], [works[2]]]
+    assert done == [STEPS]
+    for part in parts:
+        train_stack(part, "cpu", done.append)
+    assert sum(done) == 3 * STEPS
+    assert stacks(works, 8) == []
+    before = works[0].path.stat().st_mtime_ns
+    assert train_stack(works, "cpu") == {}
+    assert works[0].path.stat().st_mtime_ns == before
+    short = [
+        replace(work, path=tmp_path / "short.pt", cell=replace(work.cell, hyperparameters=GREEDY)) for work in works
+    ]
+    assert stacks(short[:1], 8) == [short[:1]]  # not done, but impossible
+    assert "expected at least a batch of 3000 samples" in str(train_stack(short[:1], "cpu"))
+
+
+GREEDY = replace(TUNED, batch_size=3000)
