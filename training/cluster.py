@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 # Before Ray is imported. Nothing is reported to its makers, its own tables and files of results are not written beside
-# ours, Ctrl-C ends a run rather than a trial, and what short trainings report arrives at once.
+# ours, Ctrl-C ends a run rather than a trial, what short trainings report arrives at once, and work is not put off for
+# whatever else runs on the machine.
 os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -22,6 +23,7 @@ os.environ |= {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
+    "RAY_worker_niceness": "0",
 } | dict(os.environ)
 
 import ray

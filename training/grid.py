@@ -107,17 +107,23 @@ def _round(trials: dict[str, list[Work]], how: Plan, folder: Path, watch: tune.C
 
 def _reasons(error: BaseException, works: Sequence[Work]) -> dict[str, str]:
     """Why the networks of a trial failed; of a stack, those that did."""
-    causes: list[BaseException] = [error.cause if isinstance(error, RayTaskError) else error]
-    while isinstance(causes[0], WorkerGroupError):
-        causes = list(causes[0].worker_failures.values())
-    causes = [cause.cause if isinstance(cause, RayTaskError) else cause for cause in causes]
-    for cause in causes:
-        if isinstance(cause, NetworksFailedError):
-            return cause.reasons
-    ours = [str(cause) for cause in causes if isinstance(cause, InputError)]
-    lost = any(isinstance(cause, RayActorError) for cause in causes)
-    other = " ".join(str(causes[0]).split()) or type(causes[0]).__name__
-    return {work.cell.network_name: ours[0] if ours else LOST if lost else other for work in works}
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    if isinstance(cause, NetworksFailedError):
+        return cause.reasons
+    if isinstance(cause, InputError):
+        reason = str(cause)
+    elif _is_loss(cause):
+        reason = LOST
+    else:
+        reason = str(cause).strip().rpartition("\n")[2] or type(cause).__name__
+    return {work.cell.network_name: reason for work in works}
+
+
+def _is_loss(cause: BaseException) -> bool:
+    """Whether a process was killed; the others of its network then fail with errors of their own."""
+    if isinstance(cause, WorkerGroupError):
+        return any(type(each).__name__ != "UserExceptionWithTraceback" for each in cause.worker_failures.values())
+    return isinstance(cause, RayActorError)
 
 
 def _resources(how: Plan) -> dict[str, float]:
@@ -155,7 +161,7 @@ def _stacked(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, f
 def _ddp(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folder: Path) -> None:
     """A trial that starts the processes of a TorchTrainer and hands on what they say."""
     (work,) = trials[config["trial"]["name"]]
-    TorchTrainer(
+    result = TorchTrainer(
         _ddp_rank,
         train_loop_config={"work": work, "device": how.device},
         scaling_config=ray_train.ScalingConfig(
@@ -169,6 +175,8 @@ def _ddp(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folde
             callbacks=[TuneReportCallback()],  # type: ignore[list-item]
         ),
     ).fit()
+    if reason := (result.metrics or {}).get("failed"):
+        raise NetworksFailedError({work.cell.network_name: reason})
 
 
 def _ddp_rank(config: dict[str, Any]) -> None:
@@ -182,7 +190,10 @@ def _ddp_rank(config: dict[str, Any]) -> None:
             gauges.set(work.cell, statistics)
         ray_train.report(_reported(work, statistics))
 
-    train(work.cell, work.data, work.path, config["device"], watch=watch)
+    try:
+        train(work.cell, work.data, work.path, config["device"], watch=watch)
+    except InputError as error:  # every rank has the same one
+        ray_train.report({"failed": str(error)})
 
 
 def _reported(work: Work, statistics: Statistics) -> dict[str, Any]:

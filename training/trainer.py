@@ -85,9 +85,9 @@ def train(
         mean_loss = loss_sum.item() / (ranks * done)
         elapsed = time.perf_counter() - began
         tick = state.advance(done, mean_loss, elapsed, seconds=elapsed)
-        watch(tick)
         if rank == 0:
             state.write(tick)
+        watch(tick)
 
 
 @torch.no_grad()

@@ -37,6 +37,8 @@ class Watch(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """A tick of a network is done."""
+        if "failed" in result:
+            return
         name = str(result["network"])
         self._last[name] = {key: result[key] for key in ("step", "steps", "loss", "steps_per_second")}
         if result["step"] >= result["steps"] and name not in self._done:

@@ -1,0 +1,189 @@
+"""The grid on a real Ray cluster of this machine: whatever the way, a network is the plain trainer's."""
+
+import os
+import signal
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import ray
+import torch
+from ray.tune.experiment import Trial
+
+from solvers.errors import InputError
+from tests.training.test_stacked import CELL, TUNED, agree, write_data
+from training import checkpoints, cluster, grid
+from training.cells import Cell
+from training.cluster import Cluster
+from training.planning import Plan, Work, plan
+from training.trainer import total_steps, train
+from training.watch import Watch
+
+LONG = replace(CELL, hyperparameters=replace(TUNED, epochs=300))
+WILD = replace(LONG, seed=9, hyperparameters=replace(LONG.hyperparameters, learning_rate=1e30))
+
+
+@pytest.fixture(scope="module")
+def two_cores() -> Iterator[Cluster]:
+    yield cluster.connect("local", 2)
+    cluster.disconnect()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data") / "gaussian.h5", 2000, 3)
+
+
+@pytest.fixture(scope="module")
+def plain(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Cell], Path]:
+    """Where the plain trainer leaves a cell."""
+    folder = tmp_path_factory.mktemp("plain")
+
+    def trained(cell: Cell) -> checkpoints.Checkpoint:
+        path = folder / f"{cell.network_name}.pt"
+        train(cell, data, path, "cpu")
+        return path
+
+    return trained
+
+
+class Meddler(Watch):
+    """Does something when a network reports its first tick."""
+
+    def __init__(self, works: list[Work], network: str, meddle: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(works, 0)
+        self._network, self._meddle = network, meddle
+        self.meddled = 0
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        super().on_trial_result(iteration, trials, trial, result, **info)
+        if result["network"] == self._network and not self.meddled:
+            self.meddled += 1
+            self._meddle(result)
+
+
+def works_of(cells: list[Cell], data: Path, folder: Path) -> list[Work]:
+    return [Work(cell, data, folder / f"{cell.network_name}.pt", total_steps(cell, 2000)) for cell in cells]
+
+
+def way(there: Cluster, works: list[Work], name: str, ranks: int = 1) -> Plan:
+    return plan(there.resources, works, name, ranks, "cpu")  # type: ignore[arg-type]
+
+
+def test_packed_networks_are_the_plain_trainers_whatever_happens_beside_them(
+    two_cores: Cluster, data: Path, plain: Callable[[Cell], Path], tmp_path: Path
+) -> None:
+    """One of four diverges, the process of another is killed: bits of a quiet run, and one reason."""
+    cells = [replace(LONG, seed=seed) for seed in range(3)]
+    works = works_of([*cells, WILD], data, tmp_path)
+    killer = Meddler(works, cells[1].network_name, lambda result: os.kill(result["pid"], signal.SIGKILL))
+    failed = grid.train_all(works, way(two_cores, works, "packed"), tmp_path / "ray", killer)
+    assert killer.meddled == 1
+    assert list(failed) == [WILD.network_name]
+    assert "training diverged before step 504: the loss is" in failed[WILD.network_name]
+    for work in works[:3]:
+        found, expected = checkpoints.load(work.path), checkpoints.load(plain(work.cell))
+        assert found.finished
+        assert torch.equal(found.generator, expected.generator)
+        for name, weights in expected.model.items():
+            assert torch.equal(found.model[name], weights), (work.cell.seed, name)
+
+
+def test_a_stack_is_the_plain_trainers_networks(
+    two_cores: Cluster, data: Path, plain: Callable[[Cell], Path], tmp_path: Path
+) -> None:
+    short = replace(LONG, recipe="short", hyperparameters=replace(TUNED, epochs=20))
+    cells = [replace(short, seed=seed) for seed in range(3)]
+    works = works_of(cells, data, tmp_path)
+    assert grid.train_all(works, way(two_cores, works, "stacked"), tmp_path / "ray", Watch(works, 0)) == {}
+    for work in works:
+        agree(work.path, plain(work.cell))
+
+
+def test_processes_that_share_a_network_end_with_the_plain_trainers(
+    two_cores: Cluster, data: Path, plain: Callable[[Cell], Path], tmp_path: Path
+) -> None:
+    """A TorchTrainer of two processes, one of which is killed."""
+    works = works_of([LONG], data, tmp_path)
+
+    def kill(result: dict[str, Any]) -> None:
+        rank = next(each for each in psutil.Process().children(recursive=True) if "RayTrainWorker" in each.cmdline()[0])
+        rank.kill()
+
+    killer = Meddler(works, LONG.network_name, kill)
+    assert grid.train_all(works, way(two_cores, works, "ddp", 2), tmp_path / "ray", killer) == {}
+    assert killer.meddled == 1
+    found, expected = checkpoints.load(works[0].path), checkpoints.load(plain(LONG))
+    assert found.finished
+    assert torch.equal(found.generator, expected.generator)
+    difference = max((found.model[name] - weights).abs().max().item() for name, weights in expected.model.items())
+    # Rounding grows in 2,400 steps, but what is learnt is the same.
+    assert 0.0 < difference < 0.05
+
+
+def test_the_dashboard_shows_what_happens(two_cores: Cluster) -> None:
+    """Its pages and interfaces answer those who have the token; Prometheus finds the gauges."""
+
+    def get(path: str) -> str:
+        token = (Path.home() / ".ray" / "auth_token").read_text().strip()
+        request = urllib.request.Request(
+            f"http://{two_cores.dashboard}{path}", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return str(answer.read().decode())
+
+    assert "<title>Ray Dashboard</title>" in get("/")
+    assert f'"ray_version": "{ray.__version__}"' in get("/api/version")
+    assert "ImplicitFunc" in get("/api/v0/actors")  # trials
+    assert LONG.network_name in get("/api/train/v2/runs")
+    (node,) = ray.nodes()
+    url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        metrics = answer.read().decode()
+    for name in ("loss", "steps_per_second", "step", "gpu_memory"):
+        assert f"ray_fluxbench_{name}{{" in metrics, name
+    assert f'network="{LONG.network_name}"' in metrics
+
+
+def self_killing(flag: Path, progress: Callable[[int], None]) -> None:
+    """A task whose process is killed the first time."""
+    if not flag.exists():
+        flag.write_text("")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def failing(progress: Callable[[int], None]) -> None:
+    raise InputError("no such thing")
+
+
+def test_tasks_are_begun_again_and_the_failure_of_one_does_not_stop_the_others(
+    two_cores: Cluster, tmp_path: Path
+) -> None:
+    from functools import partial
+
+    ended: list[int] = []
+
+    def note(number: int) -> str:
+        ended.append(number)
+        return ""
+
+    flags = [tmp_path / name for name in ("a", "b")]
+    tasks = [("bad", 1, failing), *((flag.name, 1, partial(self_killing, flag)) for flag in flags)]
+    with pytest.raises(InputError, match=r"^bad: no such thing$"):
+        two_cores.run(tasks, "test", "task", 0.0, note)
+    assert sorted(ended) == [1, 2]
+
+
+def test_an_address_without_a_cluster_is_refused() -> None:
+    for address, line in {
+        "127.0.0.1:1": r"expected a Ray cluster at '127.0.0.1:1', found none: .*refused",
+        "somewhere": r"expected local, auto, none or HOST:PORT, found 'somewhere'",
+    }.items():
+        with pytest.raises(InputError, match=line):
+            cluster._attached(address)

@@ -1,0 +1,65 @@
+"""A grid is planned from what there is; what cannot be met is refused before anything starts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from solvers.errors import InputError
+from training.cells import Cell
+from training.planning import Resources, Work, device_of, plan
+from training.recipes import RECIPES
+
+CELL = Cell("linear", "vp-k2", 0.1, "tuned", 0, RECIPES["tuned"]["flux"])
+
+
+def works(count: int, steps: int = 1_000) -> list[Work]:
+    return [Work(replace(CELL, seed=seed), Path("data.h5"), Path(f"{seed}.pt"), steps) for seed in range(count)]
+
+
+def test_small_networks_are_packed_on_cores_and_stacked_on_a_gpu() -> None:
+    on_cores = plan(Resources(8, 0), works(3), None, None, "cpu")
+    assert (on_cores.way, on_cores.ranks, on_cores.gpus, on_cores.at_once) == ("packed", 1, 0.0, 3)
+    assert plan(Resources(2, 0), works(30), None, None, "cpu").at_once == 2
+    on_gpu = plan(Resources(16, 1), works(30), None, None, "cuda")
+    assert (on_gpu.way, on_gpu.gpus, on_gpu.at_once) == ("stacked", 0.25, 4)
+    assert plan(Resources(16, 1), works(1), None, None, "cuda").way == "packed"
+    assert plan(Resources(2, 4), works(30), None, None, "cuda").at_once == 2  # a core for each process
+
+
+def test_few_long_networks_take_the_cores_that_are_free() -> None:
+    found = plan(Resources(16, 0), works(3, steps=1_000_000), None, None, "cpu")
+    assert (found.way, found.ranks, found.at_once) == ("ddp", 5, 3)  # 5 divides the batch of 1,000
+    assert plan(Resources(16, 0), works(10, steps=1_000_000), None, None, "cpu").way == "packed"
+    on_gpus = plan(Resources(16, 8), works(1, steps=10_000_000), None, None, "cuda")
+    assert (on_gpus.way, on_gpus.ranks, on_gpus.gpus) == ("ddp", 8, 1.0)
+
+
+def test_the_way_and_the_world_size_can_be_forced() -> None:
+    assert plan(Resources(8, 0), works(3), "stacked", None, "cpu").way == "stacked"
+    assert plan(Resources(4, 1), works(30), "packed", None, "cuda").at_once == 4
+    found = plan(Resources(8, 0), works(3), None, 2, "cpu")
+    assert (found.way, found.ranks, found.at_once) == ("ddp", 2, 3)
+    assert plan(Resources(8, 0), works(3), "ddp", 4, "cpu").at_once == 2
+    assert plan(Resources(16, 0), works(3, steps=1_000_000), None, 1, "cpu").ranks == 1
+
+
+@pytest.mark.parametrize(
+    ("there", "way", "world_size", "device", "line"),
+    [
+        (Resources(4, 0), None, 5, "cpu", r"5 processes need 5 core\(s\), the cluster has 4 core\(s\) and 0 GPU\(s\)"),
+        (Resources(8, 1), "ddp", 2, "cuda", r"2 processes need 2 GPU\(s\), and a core each, the cluster has 8 core"),
+        (Resources(8, 0), None, 3, "cpu", r"world_size: expected a divisor of the batch of 1000, found 3"),
+        (Resources(8, 0), "packed", 2, "cpu", r"way: expected 'ddp' for world_size = 2, found 'packed'"),
+    ],
+)
+def test_what_cannot_be_met_is_refused(there: Resources, way: str, world_size: int, device: str, line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        plan(there, works(1), way, world_size, device)  # type: ignore[arg-type]
+
+
+def test_a_gpu_is_taken_where_there_is_one() -> None:
+    assert device_of("auto", Resources(4, 1)) == "cuda"
+    assert device_of("auto", Resources(4, 0)) == device_of("cpu", Resources(4, 1)) == "cpu"
+    with pytest.raises(InputError, match="device: expected a GPU, found none"):
+        device_of("cuda", Resources(4, 0))
