@@ -141,7 +141,7 @@ def test_the_dashboard_shows_what_happens(two_cores: Cluster) -> None:
     assert "<title>Ray Dashboard</title>" in get("/")
     assert f'"ray_version": "{ray.__version__}"' in get("/api/version")
     assert "ImplicitFunc" in get("/api/v0/actors")  # trials
-    assert LONG.network_name in get("/api/train/v2/runs")
+    assert LONG.network_name in get("/api/train/v2/runs/v1")
     (node,) = ray.nodes()
     url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     with urllib.request.urlopen(url, timeout=60) as answer:
