@@ -63,7 +63,7 @@ PATIENCE = {"cpu": 60.0, "cuda": 300.0}
 LATE = 1_000
 """A step at which the moving average has a long memory."""
 AT_LEAST = {"cpu": 0.6, "cuda": 5.0}
-"""Times the plain trainer's speed, for the largest stack: a core has nothing idle that it could use, and caches that it does not fit."""
+"""Times the plain trainer's speed, for the largest stack, which on a core has nothing idle to use."""
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 Run = Callable[[int], Any]
