@@ -81,6 +81,7 @@ def here(folder: Path, count: int) -> float:
 def overhead(there: Cluster, folder: Path, rounds: int) -> list[Row]:
     """Seconds that a network takes more than its training, by way."""
     rows = []
+    here(folder, 1)  # warm
     alone = here(folder, MANY - FEW) / (MANY - FEW)
     ways: list[tuple[Way, int, int, int]] = [("packed", FEW, MANY, rounds), ("ddp", 1, 2, 1)]
     for way, few, many, times in ways:

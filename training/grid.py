@@ -5,6 +5,7 @@ of its own that would have to be restored. A process of :func:`_packed` serves o
 the first one waits for it to start.
 """
 
+import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -82,6 +83,8 @@ def _trials(works: Sequence[Work], how: Plan) -> dict[str, list[Work]]:
 
 def _round(trials: dict[str, list[Work]], how: Plan, folder: Path, watch: tune.Callback) -> dict[str, str]:
     """Run every trial once."""
+    if not trials:  # every network was done when its process was killed
+        return {}
     trial = {"packed": _packed, "stacked": _stacked, "ddp": _ddp}[how.way]
     # The processes of a trainer take resources of their own; a trial cannot do with none.
     resources = {"CPU": LITTLE} if how.way == "ddp" else _resources(how)
@@ -138,7 +141,7 @@ def _packed(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, fo
 
     def watch(statistics: Statistics) -> None:
         gauges.set(work.cell, statistics)
-        tune.report(_reported(work, statistics))
+        tune.report(_logged(work, statistics))
 
     train(work.cell, work.data, work.path, how.device, watch=watch)
 
@@ -151,7 +154,7 @@ def _stacked(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, f
 
     def watch(cell: Cell, statistics: Statistics) -> None:
         gauges.set(cell, statistics)
-        tune.report(_reported(by_name[cell.network_name], statistics))
+        tune.report(_logged(by_name[cell.network_name], statistics))
 
     failed = train_stack(works, how.device, watch=watch)
     if failed:
@@ -188,7 +191,7 @@ def _ddp_rank(config: dict[str, Any]) -> None:
     def watch(statistics: Statistics) -> None:
         if first:
             gauges.set(work.cell, statistics)
-        ray_train.report(_reported(work, statistics))
+        ray_train.report(_logged(work, statistics))
 
     try:
         train(work.cell, work.data, work.path, config["device"], watch=watch)
@@ -196,8 +199,9 @@ def _ddp_rank(config: dict[str, Any]) -> None:
         ray_train.report({"failed": str(error)})
 
 
-def _reported(work: Work, statistics: Statistics) -> dict[str, Any]:
-    """What the live table and the dashboard are told of a tick."""
+def _logged(work: Work, statistics: Statistics) -> dict[str, Any]:
+    """What the live table is told of a tick, when the process's log, which the dashboard shows, has it."""
+    print(f"{work.cell.network_name}: {json.dumps(statistics)}", flush=True)
     return {**statistics, "steps": work.steps, "network": work.cell.network_name}
 
 

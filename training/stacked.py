@@ -21,8 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,27 +35,12 @@ from solvers.measurements import MeasurementOperator
 from training import checkpoints
 from training.cells import Cell
 from training.normalisation import Normalisation
+from training.planning import Work
 from training.state import Progress, State, Statistics, total_steps
 from training.trainer import follow, times_at
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 """What Adam keeps of every weight."""
-
-
-class Work(Protocol):
-    """One network to train."""
-
-    @property
-    def cell(self) -> Cell:
-        """The network's."""
-
-    @property
-    def data(self) -> Path:
-        """Its data set."""
-
-    @property
-    def path(self) -> Path:
-        """Its checkpoint."""
 
 
 class StackedBody(nn.Module):
@@ -91,7 +75,7 @@ def stacked_network(networks: Sequence[ScoreNetwork]) -> ScoreNetwork:
     return scaled(networks[0].formulation, StackedBody([network.layers for network in networks]))
 
 
-def stacks[W: Work](works: Sequence[W], most: int, progress: Progress = lambda steps: None) -> list[list[W]]:
+def stacks(works: Sequence[Work], most: int, progress: Progress = lambda steps: None) -> list[list[Work]]:
     """Works in stacks of cells that can be trained together.
 
     These have the same formulation, hyperparameters, sizes of x and y, number of samples, and step that their
@@ -106,7 +90,7 @@ def stacks[W: Work](works: Sequence[W], most: int, progress: Progress = lambda s
         The stacks. A cell whose files cannot be read is alone in one, and :func:`train_stack` says why.
     """
     read = cache(datasets.read)  # many cells share one
-    groups: dict[tuple[Any, ...], list[W]] = {}
+    groups: dict[tuple[Any, ...], list[Work]] = {}
     for work in works:
         try:
             dataset = read(work.data)
@@ -135,7 +119,7 @@ def _shape(cell: Cell, dataset: Dataset) -> tuple[Any, ...]:
     return cell.formulation, cell.hyperparameters, *x.shape, seen.shape[1]
 
 
-def _split[W](group: list[W], most: int) -> list[list[W]]:
+def _split(group: list[Work], most: int) -> list[list[Work]]:
     parts = math.ceil(len(group) / most)
     return [group[len(group) * i // parts : len(group) * (i + 1) // parts] for i in range(parts)]
 

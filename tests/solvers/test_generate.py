@@ -4,8 +4,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -19,6 +17,7 @@ from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.shards import Shards
 from solvers.simulators import simulator
 from solvers.storage import exclusive
+from tests.processes import next_file_in
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -86,30 +85,6 @@ def test_a_larger_data_set_begins_with_the_smaller_one(tmp_path: Path) -> None:
     assert small.train.y.tobytes() == large.train.y[:700].tobytes()
 
 
-@contextmanager
-def first_file_in(folder: Path) -> Iterator[Callable[[], None]]:
-    """Something to call that returns when a file of the folder gets its final name: an event, not a poll (inotify)."""
-    folder.mkdir()
-    watcher = (
-        "import ctypes, os, sys\n"
-        "libc = ctypes.CDLL(None)\n"
-        "fd = libc.inotify_init()\n"
-        "libc.inotify_add_watch(fd, sys.argv[1].encode(), 0x80)\n"  # IN_MOVED_TO
-        "print('ready', flush=True)\n"
-        "os.read(fd, 4096)\n"
-        "print('seen', flush=True)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", watcher, str(folder)], stdout=subprocess.PIPE, text=True) as eye:
-        stdout = eye.stdout
-        assert stdout is not None
-        assert stdout.readline() == "ready\n"
-
-        def seen() -> None:
-            assert stdout.readline() == "seen\n"
-
-        yield seen
-
-
 def flip_a_bit(path: Path, name: str) -> None:
     with h5py.File(path) as file:
         offset = file[name].id.get_chunk_info(0).byte_offset
@@ -123,7 +98,7 @@ def test_restart_after_kill_9(ranks: int, tmp_path: Path) -> None:
     """Kill every rank when the first shard appears; the same command goes on from there to the bits of a quiet run."""
     size = {"problem": "nonlinear", "train": 12_000}
     shards = tmp_path / "killed.h5.shards"
-    with first_file_in(shards) as seen:
+    with next_file_in(shards) as seen:
         job = subprocess.Popen(command(tmp_path / "killed.h5", ranks, **size), cwd=REPOSITORY)  # type: ignore[arg-type]
         seen()
         subprocess.run(["pkill", "-9", "-f", str(tmp_path / "killed.h5")], check=True)
@@ -142,7 +117,7 @@ def test_the_death_of_a_rank_ends_the_job_and_loses_no_finished_shard(tmp_path: 
     """Kill -9 one of two ranks when the first shard appears: the other does not wait for it for ever."""
     path, size = tmp_path / "orphan.h5", {"problem": "nonlinear", "train": 20_000}
     shards = tmp_path / "orphan.h5.shards"
-    with first_file_in(shards) as seen:
+    with next_file_in(shards) as seen:
         job = subprocess.Popen(command(path, 2, **size), cwd=REPOSITORY)  # type: ignore[arg-type]
         seen()
         subprocess.run(["pkill", "-9", "-n", "-f", str(path)], check=True)  # the newest process: a rank

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from solvers.datasets import Dataset, Split
 from solvers.errors import InputError
 from training import checkpoints, state
 from training.cells import Cell
+from training.planning import Work
 from training.recipes import Recipe
 from training.stacked import stacks, train_stack
 from training.trainer import train
@@ -36,13 +37,6 @@ TUNED = replace(
     average=0.99,
 )
 CELL = Cell("gaussian", "vp-k2", 0.0, "test", 0, TUNED)
-
-
-@dataclass(frozen=True)
-class Work:
-    cell: Cell
-    data: Path
-    path: Path
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +60,7 @@ def write_data(path: Path, samples: int, y_size: int) -> Path:
 def three(data: Path, folder: Path, recipe: Recipe = TUNED) -> list[Work]:
     """Cells that differ in noise and seed."""
     cells = [replace(CELL, noise=noise, seed=seed, hyperparameters=recipe) for noise, seed in NOISES_AND_SEEDS]
-    return [Work(cell, data, folder / f"{cell.seed}.pt") for cell in cells]
+    return [Work(cell, data, folder / f"{cell.seed}.pt", STEPS) for cell in cells]
 
 
 NOISES_AND_SEEDS = ((0.0, 0), (0.05, 3), (0.2, 1))
@@ -269,7 +263,7 @@ def test_a_stack_ends_where_all_its_cells_diverge(data: Path, tmp_path: Path) ->
 
 def test_cells_of_one_shape_are_stacked(data: Path, tmp_path: Path) -> None:
     def work(name: str, data: Path, **changes: Any) -> Work:
-        return Work(replace(CELL, **changes), data, tmp_path / f"{name}.pt")
+        return Work(replace(CELL, **changes), data, tmp_path / f"{name}.pt", STEPS)
 
     twin = write_data(tmp_path / "twin.h5", 2000, 3)
     alike = [

@@ -1,0 +1,131 @@
+"""The stages on Ray, through the command line: killed and repeated, they end with the bits of worker processes."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from ray.cluster_utils import Cluster
+
+from bench import layout, samples
+from bench.cli import main
+from bench.config import load
+from tests.processes import next_file_in
+from training import checkpoints
+
+REPOSITORY = Path(__file__).parents[2]
+SMALL = [
+    "name=small",
+    "densities.problems=['tanh']",
+    "densities.test_samples=1000",
+    "densities.epochs=110",
+    "densities.generated=26000",
+    "flux.problems=[]",
+    "training.formulations=['ve', 'vp-k1', 'vp-k2']",
+    "sampling.alphas=[0.0]",
+]
+
+
+def options(root: Path, *changes: str) -> list[str]:
+    return [text for change in (*SMALL, f"root={root}", *changes) for text in ("--set", change)]
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Solved, trained and sampled by worker processes."""
+    root = tmp_path_factory.mktemp("quiet")
+    for stage in ("solve", "train", "sample"):
+        assert main([stage, *options(root, "address=none")]) == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def stormy(quiet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Solved alone."""
+    root = tmp_path_factory.mktemp("stormy")
+    shutil.copytree(quiet / "runs" / "small" / "data", root / "runs" / "small" / "data")
+    return root
+
+
+@contextmanager
+def started(stage: str, root: Path) -> Iterator[subprocess.Popen[str]]:
+    """A stage that runs, and all of whose processes have ended in the end."""
+    command = [sys.executable, "-m", "bench.cli", stage, *options(root, "workers=2")]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as driver:
+        yield driver
+
+
+def kill(driver: subprocess.Popen[str], how: signal.Signals) -> int:
+    """End a driver; its exit status, when none of the processes that it started is left."""
+    started_by_it = psutil.Process(driver.pid).children(recursive=True)
+    assert any("raylet" in process.name() for process in started_by_it)
+    driver.send_signal(how)
+    status = driver.wait(timeout=60)
+    _, left = psutil.wait_procs(started_by_it, timeout=60)
+    assert not left
+    return status
+
+
+def test_a_grid_that_is_killed_and_interrupted_ends_with_the_same_bits(quiet: Path, stormy: Path) -> None:
+    cells = stormy / "runs" / "small" / "cells"
+    with next_file_in(cells, ".pt") as seen, started("train", stormy) as driver:
+        seen()
+        assert kill(driver, signal.SIGKILL) == -signal.SIGKILL
+    with next_file_in(cells, ".pt") as seen, started("train", stormy) as driver:
+        seen()
+        assert kill(driver, signal.SIGINT) == 130
+    with started("train", stormy) as driver:
+        assert driver.stdout is not None
+        said = driver.stdout.read()
+        assert driver.wait() == 0
+    assert "dashboard http://127.0.0.1:" in said
+    assert "packed: 2 networks at once" in said
+    config = load("quick", options(stormy)[1::2])
+    for cell in config.networks():
+        path = layout.checkpoint_path(config, cell)
+        found, expected = checkpoints.load(path), checkpoints.load(quiet / path.relative_to(stormy))
+        assert found.finished
+        for name, weights in expected.model.items():
+            assert torch.equal(found.model[name], weights), (cell.name, name)
+
+
+def test_sampling_that_is_killed_ends_with_the_same_bits(quiet: Path, stormy: Path) -> None:
+    shutil.rmtree(stormy / "runs" / "small" / "cells", ignore_errors=True)
+    shutil.copytree(quiet / "runs" / "small" / "cells", stormy / "runs" / "small" / "cells")
+    config = load("quick", options(stormy)[1::2])
+    sampled = [layout.sample_path(config, *each) for each in layout.sampled(config)]
+    first = sampled[0].with_name(f"{sampled[0].name}.blocks")
+    with next_file_in(first) as seen, started("sample", stormy) as driver:
+        seen()
+        assert kill(driver, signal.SIGKILL) == -signal.SIGKILL
+    assert list(first.glob("0*.h5"))
+    with started("sample", stormy) as driver:
+        assert driver.wait() == 0
+    for path in sampled:
+        found, expected = samples.read(path), samples.read(quiet / path.relative_to(stormy))
+        assert (found.x == expected.x).all()
+        assert found.evaluations == pytest.approx(expected.evaluations)
+    assert not list((stormy / "runs").rglob("*.blocks"))
+
+
+def test_a_cluster_that_runs_is_used_and_left(quiet: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Two nodes of a core each; a diverging network and a request that they cannot meet end with status 2."""
+    shutil.copytree(quiet / "runs" / "small" / "data", tmp_path / "runs" / "small" / "data")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        there = options(tmp_path, "densities.epochs=2", f"address={cluster.address}")
+        assert main(["train", *there, "--set", "training.world_size=4"]) == 2
+        assert "4 processes need 4 core(s), the cluster has 2 core(s) and 0 GPU(s)" in capfd.readouterr().err
+        assert main(["train", *there]) == 0
+        assert "Ray attached to: 2 cores, 0 GPUs" in capfd.readouterr().out
+        assert all(not node.any_processes_alive() or node.all_processes_alive() for node in cluster.list_all_nodes())
+        assert cluster.head_node.any_processes_alive()
+    finally:
+        cluster.shutdown()
