@@ -9,7 +9,7 @@ from solvers.storage import package_version, provenance
 
 
 def describe() -> str:
-    """Versions, host, MPI, PETSc, torch and GPU, a line each; what is not installed says so."""
+    """Versions, host, MPI, PETSc, torch, GPU and Ray, a line each; what is not installed says so."""
     made = provenance()
     lines = {
         "fluxbench": f"{package_version('fluxbench') or 'not installed'}, commit {made['commit'] or 'unknown'}",
@@ -21,6 +21,7 @@ def describe() -> str:
         "DOLFINx": _of(_dolfinx),
         "torch": _of(_torch),
         "GPU": _of(_gpu),
+        "Ray": _of(_ray),
         "h5py": _of(_h5py),
     }
     width = max(map(len, lines))
@@ -68,6 +69,12 @@ def _gpu() -> str:
 
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return ", ".join(names) or "none"
+
+
+def _ray() -> str:
+    import ray  # noqa: PLC0415
+
+    return str(ray.__version__)
 
 
 def _h5py() -> str:

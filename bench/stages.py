@@ -25,6 +25,7 @@ from training import workers
 
 if TYPE_CHECKING:
     from training.cluster import Cluster
+    from training.planning import Plan, Resources, Work
 
 
 def say(line: str) -> None:
@@ -98,9 +99,8 @@ def train(config: Config) -> None:
             asked for, or a training diverges.
     """
     from training import checkpoints
-    from training.planning import Resources, Work, device_of, plan
-    from training.trainer import total_steps
-    from training.trainer import train as train_cell
+    from training.planning import Work, device_of, plan
+    from training.state import total_steps
 
     data = {problem: layout.solved(config, problem) for problem in config.problems}
     works, done, before = [], 0, 0
@@ -120,28 +120,34 @@ def train(config: Config) -> None:
     if not works:
         return
     cluster = _cluster(config)
-    training = config.training
+    there = _resources(config, cluster)
+    way, world_size = config.training.way, config.training.world_size
     if cluster is None:
-        if training.way not in {None, "packed"} or training.world_size not in {None, 1}:
+        if way not in {None, "packed"} or world_size not in {None, 1}:
             raise InputError("training: expected way 'packed' and world_size 1 without Ray, which is not there")
-        how = plan(Resources(config.worker_count, _own_gpus()), works, "packed", 1, _device(config))
-        say(f"train: {len(works)} networks, {how.description}")
-        tasks: list[workers.Labelled] = []
-        for work in works:
-            task = partial(train_cell, work.cell, work.data, work.path, how.device)
-            tasks.append((work.cell.network_name, work.steps, task))
-        workers.run(tasks, how.at_once, "train", "step", lambda number: tasks[number][0])
+        way, world_size = "packed", 1
+    how = plan(there, works, way, world_size, device_of(config.device, there))
+    say(f"train: {len(works)} networks, {how.description}")
+    if cluster is None:
+        _train_by_workers(works, how)
         return
     from training import grid
     from training.watch import Watch
 
-    there = cluster.resources
-    how = plan(there, works, training.way, training.world_size, device_of(config.device, there))
-    say(f"train: {len(works)} networks, {how.description}")
     failed = grid.train_all(works, how, config.runs / "ray", Watch(works, before))
     if failed:
         reasons = "; ".join(failed.values())
         raise InputError(f"train: {len(failed)} of {len(works)} networks failed, the others are trained: {reasons}")
+
+
+def _train_by_workers(works: "list[Work]", how: "Plan") -> None:
+    from training.trainer import train as train_cell
+
+    tasks: list[workers.Labelled] = []
+    for work in works:
+        task = partial(train_cell, work.cell, work.data, work.path, how.device)
+        tasks.append((work.cell.network_name, work.steps, task))
+    workers.run(tasks, how.at_once, "train", "step", lambda number: tasks[number][0])
 
 
 def sample(config: Config) -> None:
@@ -151,7 +157,7 @@ def sample(config: Config) -> None:
         InputError: if a checkpoint is missing or unfinished, or a sample file is another configuration's.
     """
     from bench import draw
-    from training.planning import SHARE
+    from training.planning import SHARE, device_of
 
     data = {problem: layout.solved(config, problem) for problem in config.problems}
     todo = []
@@ -161,12 +167,13 @@ def sample(config: Config) -> None:
         expected = layout.expected_samples(config, cell, integrator)
         if path.exists():
             check_specification(path, samples.specification(path), expected)
+            samples.blocks(path, expected, 1, 1).remove()  # of a run that was killed at its very end
         else:
             todo.append((cell, integrator, checkpoint, path, expected))
     if not todo:
         return
     cluster = _cluster(config)
-    device = _device(config, cluster)
+    device = device_of(config.device, _resources(config, cluster))
     tasks: list[workers.Labelled] = []
     files: list[Blocks] = []
     left: Counter[Path] = Counter()
@@ -223,18 +230,13 @@ def finish() -> None:
         cluster.disconnect()
 
 
-def _own_gpus() -> int:
+def _resources(config: Config, cluster: "Cluster | None") -> "Resources":
+    """Of a cluster, or of this machine's worker processes."""
     import torch
 
-    return torch.cuda.device_count()
+    from training.planning import Resources
 
-
-def _device(config: Config, cluster: "Cluster | None" = None) -> str:
-    """Where networks are evaluated: on a cluster's GPUs, or on this machine's."""
-    from training.planning import Resources, device_of
-
-    there = Resources(config.worker_count, _own_gpus()) if cluster is None else cluster.resources
-    return device_of(config.device, there)
+    return Resources(config.worker_count, torch.cuda.device_count()) if cluster is None else cluster.resources
 
 
 def score(config: Config) -> None:

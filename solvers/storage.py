@@ -25,7 +25,7 @@ from solvers.errors import InputError
 Row = dict[str, Any]
 """Of a table: values by column."""
 
-_PACKAGES = ("fluxbench", "numpy", "scipy", "h5py", "fenics-dolfinx", "petsc4py", "mpi4py", "torch")
+_PACKAGES = ("fluxbench", "numpy", "scipy", "h5py", "fenics-dolfinx", "petsc4py", "mpi4py", "torch", "ray")
 _DISTRIBUTIONS = {"fenics-dolfinx": "dolfinx-solver-real", "petsc4py": "dolfinx-solver-real"}
 """Where the wheels carry a package under another distribution's name."""
 

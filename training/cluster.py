@@ -83,8 +83,10 @@ class Cluster:
                 terminal to draw a bar on.
 
         Raises:
-            InputError: naming every task that failed, after all the others have ended.
+            InputError: naming every task that failed, after all the others have ended; or if there is no core at all.
         """
+        if self.cores < 1:
+            raise InputError(f"{description}: expected a cluster with a core, found one with none")
         call = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_call)
         running = {
             call.options(name=f"{description} {label}").remote(task, amount, label, unit): number
