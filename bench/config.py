@@ -260,8 +260,8 @@ class Config(Section):
 
     @property
     def runs(self) -> Path:
-        """Scratch: data sets, checkpoints, samples."""
-        return Path(self.root) / "runs" / self.name
+        """Scratch: data sets, checkpoints, samples; absolute, since processes of a cluster work elsewhere."""
+        return Path(self.root).resolve() / "runs" / self.name
 
     @property
     def results(self) -> Path:

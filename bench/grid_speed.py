@@ -62,7 +62,7 @@ def by_ray(there: Cluster, folder: Path, count: int, epochs: int, way: Way) -> t
     for path in paths:
         path.unlink(missing_ok=True)
     began = time.perf_counter()
-    failed = grid.train_all(works, plan(there.resources, works, way, 1, "cpu"), folder / "ray", Watch(works, 0))
+    failed = grid.train_all(works, plan(there.resources, works, way, 1, "cpu"), folder / "ray", Watch(works, {}))
     if failed:
         raise RuntimeError(str(failed))
     return time.perf_counter() - began, paths

@@ -103,7 +103,7 @@ def train(config: Config) -> None:
     from training.state import total_steps
 
     data = {problem: layout.solved(config, problem) for problem in config.problems}
-    works, done, before = [], 0, 0
+    works, done, before = [], 0, dict[str, int]()
     for cell in config.networks():
         path = layout.checkpoint_path(config, cell)
         steps = total_steps(cell, config.sizes(cell.problem).train_samples)
@@ -114,7 +114,7 @@ def train(config: Config) -> None:
             done += 1
         else:
             works.append(Work(cell, data[cell.problem], path, steps))
-            before += step
+            before[cell.network_name] = step
     if done:
         say(f"train: {done} of {done + len(works)} networks there already")
     if not works:
@@ -124,7 +124,8 @@ def train(config: Config) -> None:
     way, world_size = config.training.way, config.training.world_size
     if cluster is None:
         if way not in {None, "packed"} or world_size not in {None, 1}:
-            raise InputError("training: expected way 'packed' and world_size 1 without Ray, which is not there")
+            found = f"way {way!r} and world_size {world_size}"
+            raise InputError(f"training: without Ray expected way 'packed' and world_size 1, found {found}")
         way, world_size = "packed", 1
     how = plan(there, works, way, world_size, device_of(config.device, there))
     say(f"train: {len(works)} networks, {how.description}")
@@ -136,7 +137,7 @@ def train(config: Config) -> None:
 
     failed = grid.train_all(works, how, config.runs / "ray", Watch(works, before))
     if failed:
-        reasons = "; ".join(failed.values())
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise InputError(f"train: {len(failed)} of {len(works)} networks failed, the others are trained: {reasons}")
 
 
@@ -185,9 +186,12 @@ def sample(config: Config) -> None:
             samples.join(made)
         for start in missing:
             task = partial(draw.sample_block, cell, data[cell.problem], checkpoint, integrator, made, start, device)
-            tasks.append((f"{cell.name} {integrator.label} {start}", made.rows_from(start) * sizes.generated, task))
+            tasks.append((f"{cell.name} {integrator.label}", made.rows_from(start) * sizes.generated, task))
             files.append(made)
         left[path] = len(missing)
+
+    if not tasks:
+        return
 
     def ended(number: int) -> str:
         made = files[number]
@@ -198,7 +202,8 @@ def sample(config: Config) -> None:
         return made.path.stem
 
     if cluster is None:
-        workers.run(tasks, config.worker_count, "sample", "sample", ended)
+        count = min(config.worker_count, SHARE) if device == "cuda" else config.worker_count
+        workers.run(tasks, count, "sample", "sample", ended)
     else:
         cluster.run(tasks, "sample", "sample", 1.0 / SHARE if device == "cuda" else 0.0, ended)
 
@@ -231,12 +236,12 @@ def finish() -> None:
 
 
 def _resources(config: Config, cluster: "Cluster | None") -> "Resources":
-    """Of a cluster, or of this machine's worker processes."""
+    """Of a cluster, or of this machine's worker processes, which all take the first GPU."""
     import torch
 
     from training.planning import Resources
 
-    return Resources(config.worker_count, torch.cuda.device_count()) if cluster is None else cluster.resources
+    return cluster.resources if cluster else Resources(config.worker_count, min(1, torch.cuda.device_count()))
 
 
 def score(config: Config) -> None:

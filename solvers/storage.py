@@ -26,6 +26,7 @@ Row = dict[str, Any]
 """Of a table: values by column."""
 
 _PACKAGES = ("fluxbench", "numpy", "scipy", "h5py", "fenics-dolfinx", "petsc4py", "mpi4py", "torch", "ray")
+COMMAND = "FLUXBENCH_COMMAND"
 _DISTRIBUTIONS = {"fenics-dolfinx": "dolfinx-solver-real", "petsc4py": "dolfinx-solver-real"}
 """Where the wheels carry a package under another distribution's name."""
 
@@ -136,9 +137,14 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "host": platform.node(),
         "machine": platform.machine(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def command() -> str:
+    """The command line that a person gave; a process of a cluster is told it by an environment variable."""
+    return os.environ.get(COMMAND) or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def package_version(name: str) -> str | None:

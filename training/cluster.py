@@ -9,34 +9,37 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 # Before Ray is imported. Nothing is reported to its makers, its own tables and files of results are not written beside
-# ours, Ctrl-C ends a run rather than a trial, what short trainings report arrives at once, and work is not put off for
-# whatever else runs on the machine.
+# ours, Ctrl-C ends a run rather than a trial, and work is not put off for whatever else runs on the machine.
 os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
     "RAY_worker_niceness": "0",
 } | dict(os.environ)
 
 import ray
-from ray.exceptions import RayError, RaySystemError, RayTaskError
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
 from ray.util.metrics import Gauge
 from tqdm import tqdm
 
 from solvers.errors import InputError
+from solvers.storage import COMMAND, command
 from training.planning import Resources
 from training.workers import Ended, Labelled, Task
 
+IN_PROCESSES = {"RAY_TRAIN_ENABLE_STATE_TRACKING": "1", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1"}
+"""Environment of all processes of ours on a cluster: Train runs are shown, what short ones report arrives at once."""
 OBJECT_STORE = 256 * 2**20
 """Bytes: everything large goes through files."""
+AHEAD = 4
+"""Tasks a core that Ray is given at a time: none waits for its next one, and ten thousand are no burden."""
 RETRIES = 3
 """A task whose process was killed is begun again, so often."""
 
@@ -63,8 +66,11 @@ class Cluster:
     def description(self) -> str:
         """One line for those who want to watch."""
         where = "attached to" if self.folder is None else "started on this machine"
-        watch = f"; dashboard http://{self.dashboard} (it asks for what `ray get-auth-token` prints)"
-        return f"Ray {where}: {self.cores} cores, {self.gpus} GPUs{watch if self.dashboard else ''}"
+        token = (
+            "" if os.environ.get("RAY_AUTH_MODE") == "disabled" else " (it asks for what `ray get-auth-token` prints)"
+        )
+        watch = f"; dashboard http://{self.dashboard}{token}" if self.dashboard else ""
+        return f"Ray {where}: {self.cores} cores, {self.gpus} GPUs{watch}"
 
     @property
     def resources(self) -> Resources:
@@ -88,26 +94,30 @@ class Cluster:
         if self.cores < 1:
             raise InputError(f"{description}: expected a cluster with a core, found one with none")
         call = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_call)
-        running = {
-            call.options(name=f"{description} {label}").remote(task, amount, label, unit): number
-            for number, (label, amount, task) in enumerate(tasks)
-        }
-        failures = []
+        running: dict[Any, int] = {}
+        failures, todo = [], iter(enumerate(tasks))
         total = sum(amount for _, amount, _ in tasks)
         with tqdm(total=total, desc=description, unit=unit, unit_scale=True, disable=None, smoothing=0.05) as bar:
-            for reference in _as_they_end(list(running)):
-                label, amount, _ = tasks[running[reference]]
+            while True:
+                for number, (label, amount, task) in islice(todo, AHEAD * self.cores - len(running)):
+                    reference = call.options(name=f"{description} {label}").remote(task, amount, label, unit)
+                    running[reference] = number
+                if not running:
+                    break
+                (reference, *_), _ = ray.wait(list(running))
+                number = running.pop(reference)
+                label, amount, _ = tasks[number]
                 try:
                     ray.get(reference)
                 except RayTaskError as error:
                     if not isinstance(error.cause, InputError):
                         raise
                     failures.append(f"{label}: {error.cause}")
-                except RayError as error:
+                except (WorkerCrashedError, NodeDiedError, OutOfMemoryError) as error:
                     failures.append(f"{label}: its process was killed {RETRIES + 1} times ({type(error).__name__})")
                 else:
                     bar.update(amount)
-                    if (line := ended(running[reference])) and bar.disable:
+                    if (line := ended(number)) and bar.disable:
                         print(f"{description}: {line}", flush=True)
         if failures:
             raise InputError("; ".join(failures))
@@ -139,20 +149,23 @@ def disconnect() -> None:
     _connection = None
 
 
-_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
-
-
 def _started(cores: int) -> Cluster:
-    folder = tempfile.mkdtemp(prefix="fluxbench-ray-")  # sockets' paths must be short
-    context = ray.init(
-        address="local",
-        num_cpus=cores,
-        object_store_memory=OBJECT_STORE,
-        include_dashboard=True,
-        dashboard_host="127.0.0.1",
-        _temp_dir=folder,
-        **_QUIET,
-    )
+    # In /tmp, because sockets' paths must be short.
+    folder = tempfile.mkdtemp(prefix="fluxbench-ray-", dir="/tmp")
+    try:
+        context = ray.init(
+            address="local",
+            num_cpus=cores,
+            object_store_memory=OBJECT_STORE,
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            _temp_dir=folder,
+            **_common(),
+        )
+    except BaseException:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return _cluster(context.dashboard_url or "", folder)
 
 
@@ -166,22 +179,27 @@ def _attached(address: str) -> Cluster:
         except (OSError, OverflowError) as error:
             raise InputError(f"address: expected a Ray cluster at {address!r}, found none: {error}") from error
     try:
-        context = ray.init(address=address, **_QUIET)
-    except (ConnectionError, RaySystemError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        context = ray.init(address=address, **_common())
+    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
         raise InputError(f"address: expected a Ray cluster at {address!r}, found none: {reason}") from error
     return _cluster(context.dashboard_url or "", None)
+
+
+def _common() -> dict[str, Any]:
+    """What every connection is made with."""
+    environment = {"env_vars": IN_PROCESSES | {COMMAND: command()}}
+    return {
+        "runtime_env": environment,
+        "log_to_driver": False,
+        "logging_level": "ERROR",
+        "configure_logging": False,
+    }
 
 
 def _cluster(dashboard: str, folder: str | None) -> Cluster:
     there = ray.cluster_resources()
     return Cluster(dashboard, int(there.get("CPU", 0)), int(there.get("GPU", 0)), folder)
-
-
-def _as_they_end(waiting: list[Any]) -> Iterator[Any]:
-    while waiting:
-        (ended, *_), waiting = ray.wait(waiting)
-        yield ended
 
 
 def _call(task: Task, amount: int, label: str, unit: str) -> None:

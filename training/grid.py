@@ -1,16 +1,18 @@
 """The grid on Ray Tune: a trial for every network, or for every stack of them, as :mod:`training.planning` has it.
 
-What a trial leaves is the checkpoint of its network. A grid that was killed goes on from these, and Tune keeps nothing
-of its own that would have to be restored. A process of :func:`_packed` serves one network after the other, so that only
-the first one waits for it to start.
+What a trial leaves are the checkpoints of its networks. A grid that was killed goes on from these, and so does a trial
+that Tune begins again, so Tune keeps nothing of its own that would have to be restored. A process of :func:`_packed`
+serves one network after the other: only the first one waits for it to start.
 """
 
 import json
 import logging
+import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from ray import train as ray_train
 from ray import tune
@@ -27,32 +29,19 @@ from training.planning import Plan, Work
 from training.stacked import stacks, train_stack
 from training.trainer import Statistics, train
 
-ROUNDS = 4
-"""A network whose process was killed is trained on, so often."""
+RETRIES = 3
+"""A trial whose process was killed is begun again, so often."""
 LARGEST_STACK = 64
 """Networks a stack."""
 LITTLE = 0.01
-"""Of a core."""
-LOST = "its process was killed"
-
-
-class NetworksFailedError(InputError):
-    """Why networks of a trial failed, by name."""
-
-    def __init__(self, reasons: dict[str, str]) -> None:
-        super().__init__("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
-        self.reasons = reasons
-
-    def __reduce__(self) -> tuple[type, tuple[dict[str, str]]]:
-        """How it comes back from another process."""
-        return NetworksFailedError, (self.reasons,)
+"""Of a core, for a trial that hands its work to other processes: it cannot do with none."""
 
 
 def train_all(works: Sequence[Work], how: Plan, folder: Path, watch: tune.Callback) -> dict[str, str]:
     """Train every network, or finish training it.
 
     Args:
-        works: the networks.
+        works: the networks, with absolute paths: processes work in folders of their own.
         how: from :func:`training.planning.plan`.
         folder: where Tune and Train leave their records; what was there before is removed.
         watch: told what happens.
@@ -63,70 +52,70 @@ def train_all(works: Sequence[Work], how: Plan, folder: Path, watch: tune.Callba
     for name in ("ray.tune", "ray.train", "ray.air"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a trial's error is in what is returned
     shutil.rmtree(folder, ignore_errors=True)
-    failed: dict[str, str] = {}
-    for attempt in range(ROUNDS):
-        todo = works if attempt == 0 else [work for work in works if failed.get(work.cell.network_name) == LOST]
-        if not todo:
-            break
-        failed = {name: reason for name, reason in failed.items() if reason != LOST}
-        failed |= _round(_trials(todo, how), how, folder / f"round-{attempt}", watch)
-    return failed
-
-
-def _trials(works: Sequence[Work], how: Plan) -> dict[str, list[Work]]:
-    """The networks of each trial, by its name."""
-    if how.way != "stacked":
-        return {work.cell.network_name: [work] for work in works}
-    groups = stacks(works, LARGEST_STACK)
-    return {f"{group[0].cell.network_name}-and-{len(group) - 1}-more": group for group in groups}
-
-
-def _round(trials: dict[str, list[Work]], how: Plan, folder: Path, watch: tune.Callback) -> dict[str, str]:
-    """Run every trial once."""
-    if not trials:  # every network was done when its process was killed
-        return {}
-    trial = {"packed": _packed, "stacked": _stacked, "ddp": _ddp}[how.way]
-    # The processes of a trainer take resources of their own; a trial cannot do with none.
-    resources = {"CPU": LITTLE} if how.way == "ddp" else _resources(how)
+    trials = _trials(works, how)
+    run: Callable[..., None] = {"packed": _packed, "stacked": _stacked, "ddp": _ddp}[how.way]
+    told: dict[str, Any] = {"trials": trials, "how": how}
+    if how.way == "ddp":
+        told["folder"] = folder.resolve()
+    failures = Failures()
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(trial, trials=trials, how=how, folder=folder), resources),
-        param_space={"trial": tune.grid_search([_columns(name, works[0].cell) for name, works in trials.items()])},
+        tune.with_resources(
+            tune.with_parameters(run, **told), {"CPU": LITTLE} if how.way == "ddp" else _resources(how)
+        ),
+        param_space={"trial": tune.grid_search([_columns(name, own[0].cell) for name, own in trials.items()])},
         tune_config=tune.TuneConfig(
             reuse_actors=how.way != "ddp",
             max_concurrent_trials=how.at_once,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),
-        run_config=tune.RunConfig(name="tune", storage_path=str(folder.resolve()), verbose=0, callbacks=[watch]),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(folder.resolve()),
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            callbacks=[failures, watch],
+            verbose=0,
+        ),
     )
-    failed: dict[str, str] = {}
     results = tuner.fit()
     for i in range(len(results)):
-        result = results[i]
-        if result.error is not None and result.config is not None:
-            failed |= _reasons(result.error, trials[result.config["trial"]["name"]])
-    return failed
+        error, config = results[i].error, results[i].config
+        if error is not None and config is not None:
+            failures.reasons |= {work.cell.network_name: _reason(error) for work in trials[config["trial"]["name"]]}
+    return failures.reasons
 
 
-def _reasons(error: BaseException, works: Sequence[Work]) -> dict[str, str]:
-    """Why the networks of a trial failed; of a stack, those that did."""
+class Failures(tune.Callback):
+    """Collects what trials report of networks that cannot be trained; another attempt would end as they did."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A trial says something."""
+        if "failed" in result:
+            self.reasons[result["network"]] = result["failed"]
+
+
+def _trials(works: Sequence[Work], how: Plan) -> dict[str, list[Work]]:
+    """The networks of each trial, by its name."""
+    if how.way != "stacked":
+        return {work.cell.network_name: [work] for work in works}
+    groups = stacks(works, min(LARGEST_STACK, math.ceil(len(works) / how.at_once)))
+    return {f"{group[0].cell.network_name}-and-{len(group) - 1}-more": group for group in groups}
+
+
+def _reason(error: BaseException) -> str:
+    """Why a trial could not be carried out, however often it was begun."""
     cause = error.cause if isinstance(error, RayTaskError) else error
-    if isinstance(cause, NetworksFailedError):
-        return cause.reasons
-    if isinstance(cause, InputError):
-        reason = str(cause)
-    elif _is_loss(cause):
-        reason = LOST
-    else:
-        reason = str(cause).strip().rpartition("\n")[2] or type(cause).__name__
-    return {work.cell.network_name: reason for work in works}
-
-
-def _is_loss(cause: BaseException) -> bool:
-    """Whether a process was killed; the others of its network then fail with errors of their own."""
+    told = str(cause).strip().rpartition("\n")[2] or type(cause).__name__
+    if isinstance(cause, RayActorError) and not getattr(cause, "actor_init_failed", False):
+        return f"its process was killed {RETRIES + 1} times"
     if isinstance(cause, WorkerGroupError):
-        return any(type(each).__name__ != "UserExceptionWithTraceback" for each in cause.worker_failures.values())
-    return isinstance(cause, RayActorError)
+        return f"one of its processes was killed, or failed, {RETRIES + 1} times: {told}"
+    return told
 
 
 def _resources(how: Plan) -> dict[str, float]:
@@ -134,7 +123,7 @@ def _resources(how: Plan) -> dict[str, float]:
     return {"CPU": 1.0, "GPU": how.gpus} if how.gpus > 0.0 else {"CPU": 1.0}
 
 
-def _packed(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folder: Path) -> None:  # noqa: ARG001
+def _packed(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan) -> None:
     """A trial that trains by itself, in a process that other networks had before."""
     (work,) = trials[config["trial"]["name"]]
     gauges = Gauges()
@@ -143,10 +132,13 @@ def _packed(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, fo
         gauges.set(work.cell, statistics)
         tune.report(_logged(work, statistics))
 
-    train(work.cell, work.data, work.path, how.device, watch=watch)
+    try:
+        train(work.cell, work.data, work.path, how.device, watch=watch)
+    except InputError as error:
+        tune.report({"network": work.cell.network_name, "failed": str(error)})
 
 
-def _stacked(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folder: Path) -> None:  # noqa: ARG001
+def _stacked(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan) -> None:
     """A trial that trains a stack by itself."""
     works = trials[config["trial"]["name"]]
     by_name = {work.cell.network_name: work for work in works}
@@ -156,15 +148,16 @@ def _stacked(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, f
         gauges.set(cell, statistics)
         tune.report(_logged(by_name[cell.network_name], statistics))
 
-    failed = train_stack(works, how.device, watch=watch)
-    if failed:
-        raise NetworksFailedError(failed)
+    # Begun again, a stack may have cells that are done, or that were killed between two checkpoints.
+    for part in stacks(works, len(works)):
+        for name, reason in train_stack(part, how.device, watch=watch).items():
+            tune.report({"network": name, "failed": reason})
 
 
 def _ddp(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folder: Path) -> None:
     """A trial that starts the processes of a TorchTrainer and hands on what they say."""
     (work,) = trials[config["trial"]["name"]]
-    result = TorchTrainer(
+    trainer = TorchTrainer(
         _ddp_rank,
         train_loop_config={"work": work, "device": how.device},
         scaling_config=ray_train.ScalingConfig(
@@ -173,13 +166,19 @@ def _ddp(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folde
             resources_per_worker=_resources(how) | {"CPU": 1.0 - LITTLE},
         ),
         run_config=ray_train.RunConfig(
-            name=work.cell.network_name,
-            storage_path=str((folder / "train").resolve()),
+            name=f"{work.cell.network_name}-{uuid4().hex[:6]}",  # a run that was killed is not to be restored
+            storage_path=str(folder / "train"),
             callbacks=[TuneReportCallback()],  # type: ignore[list-item]
         ),
-    ).fit()
-    if reason := (result.metrics or {}).get("failed"):
-        raise NetworksFailedError({work.cell.network_name: reason})
+    )
+    try:
+        trainer.fit()
+    except WorkerGroupError as error:
+        causes = [getattr(each, "_base_exc", each) for each in error.worker_failures.values()]  # as it was raised
+        told = [str(cause) for cause in causes if isinstance(cause, InputError)]
+        if not told:
+            raise
+        tune.report({"network": work.cell.network_name, "failed": told[0]})
 
 
 def _ddp_rank(config: dict[str, Any]) -> None:
@@ -193,10 +192,7 @@ def _ddp_rank(config: dict[str, Any]) -> None:
             gauges.set(work.cell, statistics)
         ray_train.report(_logged(work, statistics))
 
-    try:
-        train(work.cell, work.data, work.path, config["device"], watch=watch)
-    except InputError as error:  # every rank has the same one
-        ray_train.report({"failed": str(error)})
+    train(work.cell, work.data, work.path, config["device"], watch=watch)
 
 
 def _logged(work: Work, statistics: Statistics) -> dict[str, Any]:
@@ -206,7 +202,7 @@ def _logged(work: Work, statistics: Statistics) -> dict[str, Any]:
 
 
 def _columns(name: str, cell: Cell) -> dict[str, Any]:
-    """What the dashboard shows of a trial."""
+    """What a trial's records show of it; of a stack, its first network."""
     names = ("problem", "formulation", "noise", "recipe", "seed")
     return {"name": name} | {column: getattr(cell, column) for column in names}
 

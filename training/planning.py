@@ -7,6 +7,7 @@
 A network is the same whatever the way, but for rounding.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ Way = Literal["packed", "stacked", "ddp"]
 WAYS = get_args(Way)
 
 SHARE = 4
-"""Processes that share a GPU where a network does not fill it."""
+"""Processes that share a GPU at most, where a network does not fill it."""
 START = 30.0
 """Seconds that the processes of a network take to start (DDP)."""
 WORTH = 10
@@ -88,7 +89,7 @@ class Plan:
         where = "a core" if self.device == "cpu" else f"{self.gpus:g} GPU"
         return {
             "packed": f"packed: {self.at_once} networks at once, {where} each",
-            "stacked": f"stacked: networks of one shape together, {self.at_once} stacks at once, {where} each",
+            "stacked": f"stacked: networks of one shape together, up to {self.at_once} stacks at once, {where} each",
             "ddp": f"DDP: {self.at_once} networks at once, {self.ranks} processes each, {where} a process",
         }[self.way]
 
@@ -120,8 +121,10 @@ def plan(there: Resources, works: Sequence[Work], way: Way | None, world_size: i
         found = f"{there.cores} core(s) and {there.gpus} GPU(s)"
         unit = "core(s)" if device == "cpu" else "GPU(s), and a core each"
         raise InputError(f"training.world_size: {ranks} processes need {ranks} {unit}, the cluster has {found}")
-    gpus = 0.0 if device == "cpu" else 1.0 if way == "ddp" else 1.0 / SHARE
-    fit = slots // ranks if gpus in {0.0, 1.0} else min(there.cores, SHARE * there.gpus)
+    gpus, fit = 0.0, slots // ranks
+    if device == "cuda":
+        share = min(SHARE, math.ceil(len(works) / there.gpus)) if way == "packed" else 1
+        gpus, fit = 1.0 / share, min(there.cores, share * there.gpus) // ranks
     return Plan(way, device, ranks, gpus, min(fit, len(works)))
 
 

@@ -167,8 +167,7 @@ class State:
         self.step += steps
         self.seconds += seconds
         if not math.isfinite(mean_loss):
-            name = self.cell.network_name
-            raise InputError(f"{name}: training diverged before step {self.step}: the loss is {mean_loss}")
+            raise InputError(f"training diverged before step {self.step}: the loss is {mean_loss}")
         tick: Statistics = {"step": self.step, "epoch": self.step // self.steps_per_epoch, "loss": mean_loss}
         return tick | {"steps_per_second": steps / elapsed, "seconds": self.seconds}
 

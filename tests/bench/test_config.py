@@ -24,7 +24,7 @@ def test_changes_apply() -> None:
         "quick", ["flux.noise=[0.0, 0.5]", "name=mine", "training.formulations=['vp-k1']", "workers=3"]
     )
     assert changed.flux.noise == [0.0, 0.5]
-    assert changed.runs == Path("runs/mine")
+    assert changed.runs == Path("runs/mine").absolute()
     assert changed.training.formulations == ["vp-k1"]
     assert changed.worker_count == 3
 

@@ -55,7 +55,7 @@ class Meddler(Watch):
     """Does something when a network reports its first tick."""
 
     def __init__(self, works: list[Work], network: str, meddle: Callable[[dict[str, Any]], None]) -> None:
-        super().__init__(works, 0)
+        super().__init__(works, {})
         self._network, self._meddle = network, meddle
         self.meddled = 0
 
@@ -63,7 +63,7 @@ class Meddler(Watch):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         super().on_trial_result(iteration, trials, trial, result, **info)
-        if result["network"] == self._network and not self.meddled:
+        if result.get("step") and result["network"] == self._network and not self.meddled:
             self.meddled += 1
             self._meddle(result)
 
@@ -98,27 +98,35 @@ def test_packed_networks_are_the_plain_trainers_whatever_happens_beside_them(
 def test_a_stack_is_the_plain_trainers_networks(
     two_cores: Cluster, data: Path, plain: Callable[[Cell], Path], tmp_path: Path
 ) -> None:
-    short = replace(LONG, recipe="short", hyperparameters=replace(TUNED, epochs=20))
+    """Three of one shape, whose process is killed, and one of another learning rate, which diverges."""
+    short = replace(LONG, recipe="short", hyperparameters=replace(TUNED, epochs=70))
     cells = [replace(short, seed=seed) for seed in range(3)]
-    works = works_of(cells, data, tmp_path)
-    assert grid.train_all(works, way(two_cores, works, "stacked"), tmp_path / "ray", Watch(works, 0)) == {}
-    for work in works:
+    wild = replace(WILD, recipe="short", hyperparameters=replace(short.hyperparameters, learning_rate=1e30))
+    works = works_of([*cells, wild], data, tmp_path)
+    killer = Meddler(works, cells[1].network_name, lambda result: os.kill(result["pid"], signal.SIGKILL))
+    failed = grid.train_all(works, way(two_cores, works, "stacked"), tmp_path / "ray", killer)
+    assert killer.meddled == 1
+    assert list(failed) == [wild.network_name]
+    assert "training diverged before step" in failed[wild.network_name]
+    for work in works[:3]:
         agree(work.path, plain(work.cell))
 
 
 def test_processes_that_share_a_network_end_with_the_plain_trainers(
     two_cores: Cluster, data: Path, plain: Callable[[Cell], Path], tmp_path: Path
 ) -> None:
-    """A TorchTrainer of two processes, one of which is killed."""
-    works = works_of([LONG], data, tmp_path)
+    """A TorchTrainer of two processes, one of which is killed; and another one whose network diverges."""
+    works = works_of([LONG, WILD], data, tmp_path)
 
     def kill(result: dict[str, Any]) -> None:
         rank = next(each for each in psutil.Process().children(recursive=True) if "RayTrainWorker" in each.cmdline()[0])
         rank.kill()
 
     killer = Meddler(works, LONG.network_name, kill)
-    assert grid.train_all(works, way(two_cores, works, "ddp", 2), tmp_path / "ray", killer) == {}
+    failed = grid.train_all(works, way(two_cores, works, "ddp", 2), tmp_path / "ray", killer)
     assert killer.meddled == 1
+    assert list(failed) == [WILD.network_name]
+    assert failed[WILD.network_name].startswith("training diverged before step 504: the loss is")
     found, expected = checkpoints.load(works[0].path), checkpoints.load(plain(LONG))
     assert found.finished
     assert torch.equal(found.generator, expected.generator)

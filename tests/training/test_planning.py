@@ -22,9 +22,11 @@ def test_small_networks_are_packed_on_cores_and_stacked_on_a_gpu() -> None:
     assert (on_cores.way, on_cores.ranks, on_cores.gpus, on_cores.at_once) == ("packed", 1, 0.0, 3)
     assert plan(Resources(2, 0), works(30), None, None, "cpu").at_once == 2
     on_gpu = plan(Resources(16, 1), works(30), None, None, "cuda")
-    assert (on_gpu.way, on_gpu.gpus, on_gpu.at_once) == ("stacked", 0.25, 4)
+    assert (on_gpu.way, on_gpu.gpus, on_gpu.at_once) == ("stacked", 1.0, 1)
     assert plan(Resources(16, 1), works(1), None, None, "cuda").way == "packed"
     assert plan(Resources(2, 4), works(30), None, None, "cuda").at_once == 2  # a core for each process
+    few = plan(Resources(16, 4), works(6), "packed", None, "cuda")
+    assert (few.gpus, few.at_once) == (0.5, 6)  # none idle while others are shared by four
 
 
 def test_few_long_networks_take_the_cores_that_are_free() -> None:
