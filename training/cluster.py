@@ -149,8 +149,12 @@ def disconnect() -> None:
     _connection = None
 
 
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+
+
 def _started(cores: int) -> Cluster:
     # In /tmp, because sockets' paths must be short.
+    os.environ |= IN_PROCESSES | {COMMAND: command()}
     folder = tempfile.mkdtemp(prefix="fluxbench-ray-", dir="/tmp")
     try:
         context = ray.init(
@@ -160,7 +164,7 @@ def _started(cores: int) -> Cluster:
             include_dashboard=True,
             dashboard_host="127.0.0.1",
             _temp_dir=folder,
-            **_common(),
+            **_QUIET,
         )
     except BaseException:
         ray.shutdown()
@@ -179,22 +183,11 @@ def _attached(address: str) -> Cluster:
         except (OSError, OverflowError) as error:
             raise InputError(f"address: expected a Ray cluster at {address!r}, found none: {error}") from error
     try:
-        context = ray.init(address=address, **_common())
+        context = ray.init(address=address, runtime_env={"env_vars": IN_PROCESSES | {COMMAND: command()}}, **_QUIET)
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"address: expected a Ray cluster at {address!r}, found none: {reason}") from error
     return _cluster(context.dashboard_url or "", None)
-
-
-def _common() -> dict[str, Any]:
-    """What every connection is made with."""
-    environment = {"env_vars": IN_PROCESSES | {COMMAND: command()}}
-    return {
-        "runtime_env": environment,
-        "log_to_driver": False,
-        "logging_level": "ERROR",
-        "configure_logging": False,
-    }
 
 
 def _cluster(dashboard: str, folder: str | None) -> Cluster:

@@ -53,14 +53,14 @@ def train_all(works: Sequence[Work], how: Plan, folder: Path, watch: tune.Callba
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a trial's error is in what is returned
     shutil.rmtree(folder, ignore_errors=True)
     trials = _trials(works, how)
-    run: Callable[..., None] = {"packed": _packed, "stacked": _stacked, "ddp": _ddp}[how.way]
+    ways: dict[str, Callable[..., None]] = {"packed": _packed, "stacked": _stacked, "ddp": _ddp}
     told: dict[str, Any] = {"trials": trials, "how": how}
     if how.way == "ddp":
         told["folder"] = folder.resolve()
     failures = Failures()
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(run, **told), {"CPU": LITTLE} if how.way == "ddp" else _resources(how)
+            tune.with_parameters(ways[how.way], **told), {"CPU": LITTLE} if how.way == "ddp" else _resources(how)
         ),
         param_space={"trial": tune.grid_search([_columns(name, own[0].cell) for name, own in trials.items()])},
         tune_config=tune.TuneConfig(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -127,6 +128,7 @@ def test_processes_that_share_a_network_end_with_the_plain_trainers(
     assert killer.meddled == 1
     assert list(failed) == [WILD.network_name]
     assert failed[WILD.network_name].startswith("training diverged before step 504: the loss is")
+    assert LONG.network_name in dashboard(two_cores, "/api/train/v2/runs/v1")
     found, expected = checkpoints.load(works[0].path), checkpoints.load(plain(LONG))
     assert found.finished
     assert torch.equal(found.generator, expected.generator)
@@ -135,28 +137,50 @@ def test_processes_that_share_a_network_end_with_the_plain_trainers(
     assert 0.0 < difference < 0.05
 
 
-def test_the_dashboard_shows_what_happens(two_cores: Cluster) -> None:
-    """Its pages and interfaces answer those who have the token; Prometheus finds the gauges."""
+def test_the_dashboard_shows_what_happens(two_cores: Cluster, data: Path, tmp_path: Path) -> None:
+    """While a network trains, its pages answer those who have the token, and Prometheus finds the gauges."""
+    works = works_of([LONG], data, tmp_path)
+    found: dict[str, str] = {}
 
-    def get(path: str) -> str:
-        token = (Path.home() / ".ray" / "auth_token").read_text().strip()
-        request = urllib.request.Request(
-            f"http://{two_cores.dashboard}{path}", headers={"Authorization": f"Bearer {token}"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return str(answer.read().decode())
+    def look(result: dict[str, Any]) -> None:
+        for page in (
+            "/",
+            "/api/version",
+            "/api/v0/actors",
+            f"/api/v0/logs/file?node_id={node['NodeID']}&pid={result['pid']}",
+        ):
+            found[page.partition("?")[0]] = dashboard(two_cores, page)
+        found["metrics"] = metrics_with("ray_fluxbench_loss{")
 
-    assert "<title>Ray Dashboard</title>" in get("/")
-    assert f'"ray_version": "{ray.__version__}"' in get("/api/version")
-    assert "ImplicitFunc" in get("/api/v0/actors")  # trials
-    assert LONG.network_name in get("/api/train/v2/runs/v1")
     (node,) = ray.nodes()
-    url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        metrics = answer.read().decode()
+
+    def metrics_with(name: str) -> str:
+        """What Prometheus would read; Ray brings it up to date every ten seconds."""
+        url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+        for _ in range(120):
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                text = str(answer.read().decode())
+            if name in text:
+                return text
+            time.sleep(0.5)
+        return ""
+
+    watcher = Meddler(works, LONG.network_name, look)
+    assert grid.train_all(works, way(two_cores, works, "packed"), tmp_path / "ray", watcher) == {}
+    assert "<title>Ray Dashboard</title>" in found["/"]
+    assert f'"ray_version": "{ray.__version__}"' in found["/api/version"]
+    assert "ImplicitFunc" in found["/api/v0/actors"]  # trials
+    assert f'{LONG.network_name}: {{"step": 504' in found["/api/v0/logs/file"]
     for name in ("loss", "steps_per_second", "step", "gpu_memory"):
-        assert f"ray_fluxbench_{name}{{" in metrics, name
-    assert f'network="{LONG.network_name}"' in metrics
+        lines = [line for line in found["metrics"].splitlines() if line.startswith(f"ray_fluxbench_{name}{{")]
+        assert any(f'network="{LONG.network_name}"' in line for line in lines), name
+
+
+def dashboard(there: Cluster, path: str) -> str:
+    token = (Path.home() / ".ray" / "auth_token").read_text().strip()
+    request = urllib.request.Request(f"http://{there.dashboard}{path}", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        return str(answer.read().decode())
 
 
 def self_killing(flag: Path, progress: Callable[[int], None]) -> None:
