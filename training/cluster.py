@@ -1,7 +1,7 @@
 """A Ray cluster to work on: one that runs already, or one of this machine for as long as it is needed.
 
-Ray's processes on this machine end with this one, however it ends; after ``kill -9`` two of them need a minute. Ray keeps what its tasks say in log files, which the
-dashboard shows.
+Ray's processes on this machine end with this one, however it ends; after ``kill -9`` two of them need a minute. Ray
+keeps what its tasks say in log files, which the dashboard shows.
 """
 
 import os

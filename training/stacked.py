@@ -75,7 +75,7 @@ def stacked_network(networks: Sequence[ScoreNetwork]) -> ScoreNetwork:
     return scaled(networks[0].formulation, StackedBody([network.layers for network in networks]))
 
 
-def stacks(works: Sequence[Work], most: int, progress: Progress = lambda steps: None) -> list[list[Work]]:
+def stacks(works: Sequence[Work], most: int) -> list[list[Work]]:
     """Works in stacks of cells that can be trained together.
 
     These have the same formulation, hyperparameters, sizes of x and y, number of samples, and step that their
@@ -84,10 +84,10 @@ def stacks(works: Sequence[Work], most: int, progress: Progress = lambda steps: 
     Args:
         works: the cells.
         most: cells a stack; a larger group is split evenly.
-        progress: told the steps of the cells that are done and hence left out.
 
     Returns:
-        The stacks. A cell whose files cannot be read is alone in one, and :func:`train_stack` says why.
+        The stacks, without the cells that are done. A cell whose files cannot be read is alone in one, and
+        :func:`train_stack` says why.
     """
     read = cache(datasets.read)  # many cells share one
     groups: dict[tuple[Any, ...], list[Work]] = {}
@@ -98,9 +98,7 @@ def stacks(works: Sequence[Work], most: int, progress: Progress = lambda steps: 
         except InputError:
             groups[work.path,] = [work]
             continue
-        if 0 < step == total_steps(work.cell, len(dataset.train.x)):
-            progress(step)
-        else:
+        if not 0 < step == total_steps(work.cell, len(dataset.train.x)):
             groups.setdefault((*shape, step), []).append(work)
     return [part for group in groups.values() for part in _split(group, most)]
 
