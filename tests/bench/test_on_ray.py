@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -19,6 +20,7 @@ from bench.cli import main
 from bench.config import load
 from tests.processes import next_file_in
 from training import checkpoints
+from training.recipes import RECIPES
 
 REPOSITORY = Path(__file__).parents[2]
 SMALL = [
@@ -128,17 +130,26 @@ def test_sampling_that_is_killed_ends_with_the_same_bits(quiet: Path, stormy: Pa
     assert all_end(killed)
 
 
-def test_a_cluster_that_runs_is_used_and_left(quiet: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Two nodes of a core each; what they cannot meet is refused."""
+def test_a_cluster_that_runs_is_used_and_left(
+    quiet: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two nodes of a core each; what they cannot meet is refused, and networks that diverge are named in the end."""
+    wild = replace(RECIPES["tuned"]["densities"], learning_rate=1e30)
+    monkeypatch.setitem(RECIPES["tuned"], "densities", wild)
     shutil.copytree(quiet / "runs" / "small" / "data", tmp_path / "runs" / "small" / "data")
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         cluster.add_node(num_cpus=1)
-        there = options(tmp_path, "densities.epochs=2", f"address={cluster.address}")
+        changes = ["densities.epochs=2", "training.recipes=['tuned', 'paper']", "training.formulations=['vp-k2']"]
+        there = options(tmp_path, *changes, f"address={cluster.address}")
         assert main(["train", *there, "--set", "training.world_size=4"]) == 2
         assert "4 processes need 4 core(s), the cluster has 2 core(s) and 0 GPU(s)" in capfd.readouterr().err
-        assert main(["train", *there]) == 0
-        assert "Ray attached to: 2 cores, 0 GPUs" in capfd.readouterr().out
+        assert main(["train", *there]) == 2
+        said = capfd.readouterr()
+        assert "Ray attached to: 2 cores, 0 GPUs" in said.out
+        assert "train: tanh_vp-k2_paper_seed-0 done" in said.out
+        reason = "tanh_vp-k2_tuned_seed-0: training diverged before step 20: the loss is nan"
+        assert f"1 of 2 networks failed, the others are trained: {reason}" in said.err
         nodes = cluster.list_all_nodes()
         assert len(nodes) == 2
         assert all(node.remaining_processes_alive() for node in nodes)
