@@ -30,8 +30,10 @@ SMALL = [
     "densities.epochs=110",
     "densities.generated=26000",
     "flux.problems=[]",
+    "training.recipes=['paper']",
     "training.formulations=['ve', 'vp-k1', 'vp-k2']",
     "sampling.alphas=[0.0]",
+    "sampling.ode='exponential'",
 ]
 
 

@@ -238,8 +238,10 @@ def write_stand_ins(config: Config, name: str) -> None:
     x = prior.sample(config.seed, "samples", 0, sizes.measurements * sizes.generated)
     x = x.reshape(sizes.measurements, sizes.generated, -1).astype(np.float32)
     for cell, by in layout.sampled(config):
-        found = PosteriorSamples(layout.expected_samples(config, cell, by), x, data.test.y, None, 1.0, 1.0)
-        samples.write(layout.sample_path(config, cell, by), found)
+        found = PosteriorSamples(layout.expected_samples(config, cell, by), x, data.test.y[: len(x)], None, 1.0, 1.0)
+        made = samples.blocks(layout.sample_path(config, cell, by), found.specification, len(x), len(x))
+        samples.write_block(made, 0, found)
+        samples.join(made)
 
 
 def last_linear(config: Config, recipe: str) -> tuple[Cell, Checkpoint, Measured]:
@@ -358,10 +360,14 @@ def test_nan_in_samples_is_named(root: Path, tmp_path: Path, capsys: pytest.Capt
     assert "expected finite numbers in x, found NaN or infinity" in failing(capsys, "score", *options(tmp_path))
 
 
-def test_a_gpu_that_is_not_there_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_gpu_that_is_not_there_is_named(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    assert "device: expected a GPU" in failing(capsys, "train", *options(root, "device=cuda"))
+    subprocess.run(["cp", "-r", str(root / "runs"), str(tmp_path / "runs")], check=True)
+    for folder, stage in (("samples", "sample"), ("cells", "train")):
+        next((tmp_path / "runs" / "small" / folder).glob("tanh*.[hp][5t]")).unlink()
+        line = failing(capsys, stage, *options(tmp_path, "device=cuda", "address=none"))
+        assert "device: expected a GPU, found none" in line
 
 
 @pytest.mark.parametrize("command", ["solve", "reference", "train", "sample", "score", "report", "run", "info"])
