@@ -73,11 +73,14 @@ def kill(driver: subprocess.Popen[str], how: signal.Signals) -> tuple[int, list[
     """End a driver; its exit status, and the processes that it had started."""
     started_by_it = psutil.Process(driver.pid).children(recursive=True)
     assert any("raylet" in process.name() for process in started_by_it)
+    at_work = [process for process in started_by_it if "Agent" not in process.name()]
     if how == signal.SIGINT:
         os.killpg(driver.pid, how)  # Ctrl-C reaches all that a terminal has in front
     else:
         driver.send_signal(how)
-    return driver.wait(timeout=60), started_by_it
+    status = driver.wait(timeout=60)
+    assert not psutil.wait_procs(at_work, timeout=60)[1]
+    return status, started_by_it
 
 
 def all_end(processes: list[psutil.Process]) -> bool:
