@@ -34,7 +34,8 @@ from training.cells import Cell
 from training.cluster import Cluster
 from training.planning import Way, Work, plan
 from training.recipes import RECIPES
-from training.trainer import total_steps, train
+from training.state import total_steps
+from training.trainer import train
 from training.watch import Watch
 
 FEW, MANY = 4, 24

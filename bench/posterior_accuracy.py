@@ -14,7 +14,7 @@ from bench import layout, score
 from bench.config import load
 from bench.goals import Found, Options, goal, line, measuring_command
 from solvers.storage import Row
-from training.trainer import total_steps
+from training.state import total_steps
 
 PROFILE = "linear"
 STEPS = 20_000

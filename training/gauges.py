@@ -4,7 +4,7 @@ import torch
 from ray.util.metrics import Gauge
 
 from training.cells import Cell
-from training.trainer import Statistics
+from training.state import Statistics
 
 _WHAT = {
     "loss": "Mean loss of the last tick",

@@ -27,7 +27,8 @@ from training.cells import Cell
 from training.gauges import Gauges
 from training.planning import Plan, Work
 from training.stacked import stacks, train_stack
-from training.trainer import Statistics, train
+from training.state import Statistics
+from training.trainer import train
 
 RETRIES = 3
 """A trial whose process was killed is begun again, so often."""

@@ -20,9 +20,7 @@ from diffusion.losses import DenoisingLoss, log_normal_times
 from solvers.errors import InputError
 from training.cells import Cell
 from training.recipes import Recipe
-from training.state import Progress, State, Statistics, total_steps
-
-__all__ = ["Progress", "Statistics", "draw_times", "follow", "times_at", "total_steps", "train"]
+from training.state import Progress, State, Statistics
 
 
 def train(

@@ -21,7 +21,8 @@ from training import checkpoints, cluster, grid
 from training.cells import Cell
 from training.cluster import Cluster
 from training.planning import Plan, Work, plan
-from training.trainer import total_steps, train
+from training.state import total_steps
+from training.trainer import train
 from training.watch import Watch
 
 LONG = replace(CELL, hyperparameters=replace(TUNED, epochs=300))

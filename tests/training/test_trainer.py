@@ -19,7 +19,8 @@ from solvers.measurements import Measured
 from training import checkpoints, workers
 from training.cells import Cell
 from training.recipes import Recipe
-from training.trainer import total_steps, train
+from training.state import total_steps
+from training.trainer import train
 
 REPOSITORY = Path(__file__).parents[2]
 STD = 0.5
