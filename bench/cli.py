@@ -2,16 +2,19 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from bench import stages
 from bench.config import Config, load, profiles
+from bench.status import describe as describe_run
 from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.storage import exclusive
+from solvers.shards import Part
 
 STAGES = {
     "solve": (
@@ -41,6 +44,10 @@ STAGES = {
     "run": (
         "all stages in their order",
         "fluxbench run --profile paper --set name=mine --set flux.epochs=1000",
+    ),
+    "status": (
+        "say what a run consists of, and how much of it is there",
+        "fluxbench status --profile paper",
     ),
     "verify": (
         "check the forward solvers against refined meshes and stock SNES; writes results/verification",
@@ -94,6 +101,12 @@ def parser() -> argparse.ArgumentParser:
         )
         if name in ("solve", "run"):
             command.add_argument("--ranks", type=int, help="MPI ranks that solve; the same as --set ranks=N")
+        if name == "solve":
+            command.add_argument(
+                "--part",
+                metavar="K/N",
+                help="make part K of N of each data set alone; when all are there, solve without --part joins them",
+            )
         if name in ("train", "sample", "run"):
             command.add_argument(
                 "--address",
@@ -104,29 +117,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; the exit status is 0, 2 for bad input, 130 after Ctrl-C."""
+    """Entry point; the exit status is 0, 2 for bad input, 130 after Ctrl-C or a request to end (SIGTERM)."""
     options = parser().parse_args(arguments)
     try:
-        if options.command == "info":
-            from bench.info import describe  # noqa: PLC0415 - imports every library there is
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        match options.command:
+            case "info":
+                from bench.info import describe  # noqa: PLC0415 - imports every library there is
 
-            print(describe())
-            return 0
-        if options.command == "verify":
-            return _verify(options)
-        changes = [*options.changes]
-        if getattr(options, "ranks", None) is not None:
-            changes.append(f"ranks={options.ranks}")
-        if getattr(options, "address", None) is not None:
-            changes.append(f"address={options.address}")
-        config = load(options.profile, changes)
-        names = list(stages.ALL) if options.command == "run" else [options.command]
-        with exclusive(config.runs):
-            try:
-                for name in names:
-                    _timed(name, stages.ALL[name], config)
-            finally:
-                stages.finish()
+                print(describe())
+            case "verify":
+                return _verify(options)
+            case "status":
+                print(describe_run(_config(options)))
+            case _:
+                _run_stages(options)
     except InputError as error:
         print(f"fluxbench: error: {error}", file=sys.stderr)
         return 2
@@ -137,6 +142,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
+
+
+def _config(options: argparse.Namespace) -> Config:
+    """The profile, as the options change it."""
+    given = {name: getattr(options, name, None) for name in ("ranks", "address")}
+    return load(
+        options.profile, options.changes + [f"{name}={value}" for name, value in given.items() if value is not None]
+    )
+
+
+def _run_stages(options: argparse.Namespace) -> None:
+    config = _config(options)
+    actions: dict[str, Callable[[Config], None]] = stages.ALL
+    if options.command != "run":
+        actions = {options.command: stages.ALL[options.command]}
+    if getattr(options, "part", None) is not None:
+        Part.parse(options.part)  # refused before any job starts
+        actions = {"solve": partial(stages.solve, part=options.part)}
+    try:
+        for name, action in actions.items():
+            with stages.held(config, name):
+                _timed(name, action, config)
+    finally:
+        stages.finish()
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from solvers.datasets import Dataset, Split
 from solvers.densities import DENSITIES
 from solvers.errors import InputError
 from solvers.measurements import Measured, MeasurementOperator
+from solvers.staging import staged
 from training import checkpoints
 from training.cells import Cell
 from training.checkpoints import Checkpoint
@@ -62,7 +63,7 @@ def sample_block(
     Raises:
         InputError: if an input is missing or damaged, or the network cannot be integrated.
     """
-    dataset = datasets.read(data_path)
+    dataset = datasets.read(staged(data_path))
     checkpoint = checkpoints.load_trained(checkpoint_path, cell.specification(dataset.specification))
     stop = start + made.rows_from(start)
     measured = measured_by(cell, dataset, stop).rows(start, stop)

@@ -34,7 +34,6 @@ from training.cells import Cell
 from training.cluster import Cluster
 from training.planning import Way, Work, plan
 from training.recipes import RECIPES
-from training.state import total_steps
 from training.trainer import train
 from training.watch import Watch
 
@@ -57,7 +56,7 @@ def by_ray(there: Cluster, folder: Path, count: int, epochs: int, way: Way) -> t
     cells = [cell(seed, epochs) for seed in range(count)]
     paths = [folder / f"{way}-{each.seed}.pt" for each in cells]
     works = [
-        Work(each, folder / "flux.h5", path, total_steps(each, SIZES["flux"][0]))
+        Work(each, folder / "flux.h5", path, each.steps(SIZES["flux"][0]))
         for each, path in zip(cells, paths, strict=True)
     ]
     for path in paths:

@@ -14,7 +14,6 @@ from bench import layout, score
 from bench.config import load
 from bench.goals import Found, Options, goal, line, measuring_command
 from solvers.storage import Row
-from training.state import total_steps
 
 PROFILE = "linear"
 STEPS = 20_000
@@ -49,7 +48,7 @@ def compare(options: Options) -> Found:
                 goal(f"{where}: std / exact", std, abs(std - 1.0) <= 0.1, "0.9 to 1.1"),
                 goal(f"{where}: distance of 90 % coverage from 0.9", coverage, coverage <= 0.02, "at most 0.02"),
             ]
-        steps = total_steps(cell, config.sizes(cell.problem).train_samples)
+        steps = cell.steps(config.sizes(cell.problem).train_samples)
         sizes = {name: those["error"][name] for name in ("measurements", "generated", "evaluations")}
         rows.append(row | {"steps": steps, "seed": cell.seed} | sizes)
         print(line(rows[-1]), flush=True)

@@ -7,10 +7,14 @@ node without FEniCS.
 
 # ruff: noqa: PLC0415 - imports inside functions, for the reason above
 
+import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +24,7 @@ from bench.config import Config
 from solvers import datasets
 from solvers.blocks import Blocks
 from solvers.errors import InputError
-from solvers.storage import check_specification
+from solvers.storage import check_specification, exclusive
 from training import workers
 
 if TYPE_CHECKING:
@@ -33,8 +37,14 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def solve(config: Config) -> None:
-    """Make every data set, each by an MPI job of ``config.ranks`` ranks.
+MPIEXEC = "FLUXBENCH_MPIEXEC"
+"""Environment variable: the command that starts MPI programs, such as ``srun --mpi=pmi2``; ``-n RANKS`` is added."""
+PATIENCE = 30.0
+"""Seconds that an MPI job has to end in order, once it is told to."""
+
+
+def solve(config: Config, part: str | None = None) -> None:
+    """Make every data set, each by an MPI job of ``config.ranks`` ranks; or part K/N of each, to be joined later.
 
     Raises:
         InputError: if the job fails, or there is no ``mpiexec`` for more than one rank.
@@ -48,11 +58,18 @@ def solve(config: Config) -> None:
         command = ["-m", "solvers.generate", "--problem", problem, "--out", str(path)]
         command += ["--train", str(sizes.train_samples), "--test", str(sizes.test_samples), "--seed", str(config.seed)]
         command += ["--mesh", config.flux.mesh]
+        command += ["--part", part] if part else []
         _mpi_job(f"solve {problem}", command, config.ranks, "its shards are kept")
 
 
 def launcher(ranks: int) -> list[str]:
-    """How to start Python on so many ranks; mpi4py's runner ends all ranks when one raises."""
+    """How to start Python on so many ranks; mpi4py's runner ends all ranks when one raises.
+
+    Raises:
+        InputError: if nothing is there to start more than one.
+    """
+    if given := os.environ.get(MPIEXEC):
+        return [*shlex.split(given), "-n", str(ranks), sys.executable, "-m", "mpi4py"]
     if ranks == 1:
         return [sys.executable]
     beside = Path(sys.executable).with_name("mpiexec")  # the wheel's own, else the machine's
@@ -86,7 +103,20 @@ def _mpi_job(what: str, command: list[str], ranks: int, kept: str) -> None:
     command = [*launcher(ranks), *command, "--ranks", str(ranks)]
     if sys.stderr.isatty():
         command.append("--progress")
-    status = subprocess.run(command, check=False).returncode
+    try:
+        with subprocess.Popen(command) as job:
+            try:
+                status = job.wait()
+            except BaseException:  # Ctrl-C has reached the job as well; a signal to this process alone has not
+                job.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    job.wait(PATIENCE)
+                job.kill()
+                raise
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{what}: {MPIEXEC}: expected a command that starts MPI programs, found {command[0]!r}"
+        ) from error
     if status != 0:
         raise InputError(f"{what}: the MPI job ended with status {status}, see above; {kept}")
 
@@ -100,13 +130,12 @@ def train(config: Config) -> None:
     """
     from training import checkpoints
     from training.planning import Work, device_of, plan
-    from training.state import total_steps
 
     data = {problem: layout.solved(config, problem) for problem in config.problems}
     works, done, before = [], 0, dict[str, int]()
     for cell in config.networks():
         path = layout.checkpoint_path(config, cell)
-        steps = total_steps(cell, config.sizes(cell.problem).train_samples)
+        steps = cell.steps(config.sizes(cell.problem).train_samples)
         step = 0
         if path.exists():  # refused now, not after hours of work on the others
             step = checkpoints.load(path, cell.specification(layout.data_specification(config, cell.problem))).step
@@ -283,5 +312,24 @@ def report(config: Config) -> None:
     say(f"Tables and figures: {config.results}")
 
 
-ALL = {"solve": solve, "reference": reference, "train": train, "sample": sample, "score": score, "report": report}
+def held(config: Config, stage: str) -> AbstractContextManager[None]:
+    """The files of a stage for one command at a time; the MPI jobs of the first two hold theirs by themselves."""
+    match stage:
+        case "train":
+            return exclusive(config.runs / "cells")
+        case "sample":
+            return exclusive(config.runs / "samples")
+        case "score" | "report":
+            return exclusive(config.runs / "scores")
+    return nullcontext()
+
+
+ALL: dict[str, Callable[[Config], None]] = {
+    "solve": solve,
+    "reference": reference,
+    "train": train,
+    "sample": sample,
+    "score": score,
+    "report": report,
+}
 """The stages in their order."""

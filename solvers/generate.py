@@ -5,7 +5,7 @@
 and the same line under srun. What a sample is depends on (seed, split, index) alone, and shards are cut at fixed
 indices, so 1 rank and N ranks write the same bits. A shard is written under a temporary name and renamed: a killed run
 loses the shards in flight at most, and the same command goes on where it was. Rank 0 then joins the shards into one
-file.
+file. Several jobs make parts of one data set at a time by ``--part K/N``; a last one without it joins them.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from solvers.discretisation import MESHES
 from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.ranks import Bar, job, on_root, peak_memory, share_out
-from solvers.shards import Shard, Shards
-from solvers.storage import check_specification, exclusive, provenance
+from solvers.shards import Part, Shard, Shards
+from solvers.storage import check_specification, exclusive, provenance, shared
 
 Floats = NDArray[np.float64]
 
@@ -51,8 +51,10 @@ class Source(Protocol):
         ...
 
 
-def generate(specification: dict[str, Any], path: Path, comm: MPI.Comm, progress: bool = False) -> bool:
-    """Make the data set at ``path``, with all ranks of ``comm``; False if it was there already.
+def generate(
+    specification: dict[str, Any], path: Path, comm: MPI.Comm, progress: bool = False, part: Part | None = None
+) -> bool:
+    """Make the data set at ``path``, or a part of its shards, with all ranks of ``comm``; False if it was there.
 
     Raises:
         InputError: on every rank, if ``path`` holds something else or cannot be written, another job is making it, or a
@@ -65,15 +67,23 @@ def generate(specification: dict[str, Any], path: Path, comm: MPI.Comm, progress
     with ExitStack() as held:
 
         def lock() -> None:
-            held.enter_context(exclusive(shards.folder))
+            held.enter_context(shared(shards.folder) if part else exclusive(shards.folder))
+            if not part:
+                for left_behind in path.parent.glob(f".{path.name}.*.tmp"):
+                    left_behind.unlink(missing_ok=True)
 
         on_root(comm, lock)
-        todo = on_root(comm, shards.missing)
-        kept = len(shards.all) - len(todo)
+        wanted = shards.part(part) if part else shards.all
+        todo = on_root(comm, lambda: shards.missing(wanted))
+        kept = len(wanted) - len(todo)
         if comm.rank == 0 and kept:
-            print(f"solve {specification['problem']}: resumed from {kept} of {len(shards.all)} shards", flush=True)
+            print(f"solve {specification['problem']}: resumed from {kept} of {len(wanted)} shards", flush=True)
+        if part and not todo:
+            return True
         source, operator = _source(specification, comm)
-        _make(todo, shards, source, comm, progress)
+        _make(wanted, todo, shards, source, comm, progress)
+        if part:
+            return True
         made = provenance() | {
             "ranks": comm.size,
             "seconds": round(time.perf_counter() - began, 3),
@@ -83,15 +93,17 @@ def generate(specification: dict[str, Any], path: Path, comm: MPI.Comm, progress
     return True
 
 
-def _make(todo: list[Shard], shards: Shards, source: Source, comm: MPI.Comm, progress: bool) -> None:
-    """Make shards, with all ranks, until none is left or one cannot be made."""
+def _make(
+    wanted: list[Shard], todo: list[Shard], shards: Shards, source: Source, comm: MPI.Comm, progress: bool
+) -> None:
+    """Make what is to do of the shards wanted, with all ranks, until none is left or one cannot be made."""
     problem, seed = shards.specification["problem"], shards.specification["seed"]
 
     def make(number: int) -> None:
         shard = todo[number]
         shards.write(shard, Split(*source.simulate(seed, shard.split, shard.start, shard.stop)))
 
-    total = sum(shard.samples for shard in shards.all)
+    total = sum(shard.samples for shard in wanted)
     amounts = [shard.samples for shard in todo]
     share_out(comm, amounts, make, Bar(f"solve {problem}", "sample", total, total - sum(amounts)), progress)
 
@@ -134,6 +146,7 @@ def main() -> int:
         "--mesh", default=MESHES[0], help=f"{', '.join(MESHES)} (850 x 200 linear); default {MESHES[0]}"
     )
     parser.add_argument("--out", type=Path, required=True, help="HDF5 file to make")
+    parser.add_argument("--part", metavar="K/N", help="make every N-th shard alone, from the K-th on")
     parser.add_argument("--progress", action="store_true", help="draw a progress bar")
     parser.add_argument("--ranks", type=int, help="number of ranks that there must be")
     arguments = parser.parse_args()
@@ -148,11 +161,13 @@ def _job(arguments: argparse.Namespace, comm: MPI.Comm) -> None:
     if comm.size > samples:
         raise InputError(f"ranks: expected at most one a sample, found {comm.size} for {samples} samples")
     began = time.perf_counter()
-    made = generate(specification, arguments.out, comm, arguments.progress)
+    part = Part.parse(arguments.part) if arguments.part else None
+    made = generate(specification, arguments.out, comm, arguments.progress, part)
     peak = comm.allreduce(peak_memory(), MPI.MAX) / 1e6
     if comm.rank == 0:
         seconds = time.perf_counter() - began
-        done = f"{samples} samples in {seconds:.1f} s on {comm.size} rank(s), at most {peak:.0f} MB each"
+        what = f"part {part} of {samples} samples" if part else f"{samples} samples"
+        done = f"{what} in {seconds:.1f} s on {comm.size} rank(s), at most {peak:.0f} MB each"
         print(f"solve {arguments.problem}: {done if made else 'there already'} -> {arguments.out}", flush=True)
 
 

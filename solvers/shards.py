@@ -7,7 +7,7 @@ one that was damaged is noticed and made again.
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,28 @@ class Shard:
     def samples(self) -> int:
         """How many."""
         return self.stop - self.start
+
+
+class Part(NamedTuple):
+    """Part K of N of a data set's shards, for jobs that share its making."""
+
+    number: int
+    parts: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """Of the form K/N.
+
+        Raises:
+            InputError: if it is of another form, or K is not one of 1 to N.
+        """
+        number, _, parts = text.partition("/")
+        if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+            raise InputError(f"--part: expected K/N with K from 1 to N, found {text!r}")
+        return cls(int(number), int(parts))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.parts}"
 
 
 @dataclass(frozen=True)
@@ -86,13 +108,17 @@ class Shards:
             raise InputError(f"{path}: expected {shard.samples} samples, found {len(samples.x)} and {len(samples.y)}")
         return samples
 
-    def missing(self) -> list[Shard]:
-        """The shards that no earlier run has left, or that were damaged since.
+    def part(self, part: Part) -> list[Shard]:
+        """Every N-th shard."""
+        return self.all[part.number - 1 :: part.parts]
+
+    def missing(self, shards: list[Shard]) -> list[Shard]:
+        """Those that no earlier run has left, or that were damaged since.
 
         Raises:
             InputError: if the folder holds shards of another data set, which are somebody's work.
         """
-        return [shard for shard in self.all if not self._is_whole(shard)]
+        return [shard for shard in shards if not self._is_whole(shard)]
 
     def _is_whole(self, shard: Shard) -> bool:
         path = self.path(shard)

@@ -6,6 +6,7 @@ finds another specification says which key differs and stops.
 """
 
 import csv
+import errno
 import fcntl
 import io
 import json
@@ -26,6 +27,7 @@ Row = dict[str, Any]
 """Of a table: values by column."""
 
 _PACKAGES = ("fluxbench", "numpy", "scipy", "h5py", "fenics-dolfinx", "petsc4py", "mpi4py", "torch", "ray")
+_JOB = ("SLURM_JOB_ID", "SLURM_JOB_PARTITION", "SLURM_JOB_NODELIST", "SLURM_RESTART_COUNT")
 COMMAND = "FLUXBENCH_COMMAND"
 _DISTRIBUTIONS = {"fenics-dolfinx": "dolfinx-solver-real", "petsc4py": "dolfinx-solver-real"}
 """Where the wheels carry a package under another distribution's name."""
@@ -67,19 +69,38 @@ def exclusive(directory: Path) -> Iterator[None]:
     Raises:
         InputError: if another command holds it, or it cannot be written.
     """
-    lock = directory / ".lock"
+    with _locked(directory, fcntl.LOCK_EX):
+        for left_behind in directory.rglob(".*.tmp"):
+            left_behind.unlink(missing_ok=True)
+        yield
+
+
+@contextmanager
+def shared(directory: Path) -> Iterator[None]:
+    """Hold a directory together with others that share it, so that none has it for itself.
+
+    Raises:
+        InputError: if another command has it for itself, or it cannot be written.
+    """
+    with _locked(directory, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def _locked(directory: Path, kind: int) -> Iterator[None]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        file = lock.open("w")
+        file = (directory / ".lock").open("w")
     except OSError as error:
         raise InputError(f"{directory}: cannot be written: {error.strerror}") from error
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
         except OSError as error:
-            raise InputError(f"{directory}: another fluxbench command is at work here; wait for it") from error
-        for left_behind in directory.rglob(".*.tmp"):
-            left_behind.unlink(missing_ok=True)
+            if error.errno == errno.EWOULDBLOCK:
+                raise InputError(f"{directory}: another fluxbench command is at work here; wait for it") from error
+            # Some parallel file systems are mounted without locks; jobs that wait for each other do not need them.
+            sys.stderr.write(f"fluxbench: {directory}: no locks on this file system: {error.strerror}\n")
         yield
 
 
@@ -131,7 +152,7 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def provenance() -> dict[str, Any]:
     """Where, when and by which code something is made: commit, versions, host, time (UTC)."""
-    return {
+    made = {
         "commit": _commit(),
         "versions": {name: found for name in _PACKAGES if (found := package_version(name))},
         "python": platform.python_version(),
@@ -140,6 +161,8 @@ def provenance() -> dict[str, Any]:
         "command": command(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    job = {name.lower(): os.environ[name] for name in _JOB if name in os.environ}
+    return made | job
 
 
 def command() -> str:

@@ -55,6 +55,11 @@ class Cell:
         """The noise of the measurements on which the network is trained: one level, or a range."""
         return self.noise if self.amortised is None else self.amortised
 
+    def steps(self, samples: int) -> int:
+        """Optimiser steps in all on so many training samples; an epoch's last, smaller batch is left out."""
+        recipe = self.hyperparameters
+        return recipe.epochs * (samples // recipe.batch_size)
+
     def specification(self, data: dict[str, Any]) -> dict[str, Any]:
         """Everything that determines the checkpoint, given the data set's specification."""
         problem = FLUX_PROBLEMS.get(self.problem)

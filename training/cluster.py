@@ -6,6 +6,7 @@ keeps what its tasks say in log files, which the dashboard shows.
 
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -135,7 +136,9 @@ def connect(address: str, cores: int) -> Cluster:
     """
     global _connection  # noqa: PLW0603 - as is Ray's own
     if _connection is None:
-        _connection = _started(cores) if address == "local" else _attached(address)
+        before = signal.getsignal(signal.SIGTERM)
+        _connection = _started(cores) if address == "local" else attach(address)
+        signal.signal(signal.SIGTERM, before)  # Ray's own would end this process without a word
         print(_connection.description, flush=True)
     return _connection
 
@@ -173,7 +176,12 @@ def _started(cores: int) -> Cluster:
     return _cluster(context.dashboard_url or "", folder)
 
 
-def _attached(address: str) -> Cluster:
+def attach(address: str) -> Cluster:
+    """A cluster that runs.
+
+    Raises:
+        InputError: if there is none at the address.
+    """
     if address != "auto":
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit():

@@ -32,11 +32,12 @@ from solvers import datasets
 from solvers.datasets import Dataset, Split
 from solvers.errors import InputError
 from solvers.measurements import MeasurementOperator
+from solvers.staging import staged
 from training import checkpoints
 from training.cells import Cell
 from training.normalisation import Normalisation
 from training.planning import Work
-from training.state import Progress, State, Statistics, total_steps
+from training.state import Progress, State, Statistics
 from training.trainer import follow, times_at
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -93,12 +94,12 @@ def stacks(works: Sequence[Work], most: int) -> list[list[Work]]:
     groups: dict[tuple[Any, ...], list[Work]] = {}
     for work in works:
         try:
-            dataset = read(work.data)
+            dataset = read(staged(work.data))
             shape, step = _shape(work.cell, dataset), _step(work, dataset)
         except InputError:
             groups[work.path,] = [work]
             continue
-        if not 0 < step == total_steps(work.cell, len(dataset.train.x)):
+        if not 0 < step == work.cell.steps(len(dataset.train.x)):
             groups.setdefault((*shape, step), []).append(work)
     return [part for group in groups.values() for part in _split(group, most)]
 

@@ -19,6 +19,7 @@ from solvers import datasets
 from solvers.datasets import Dataset
 from solvers.errors import InputError
 from solvers.measurements import MeasurementOperator, MinMax
+from solvers.staging import staged
 from solvers.storage import provenance, write_text
 from training import checkpoints
 from training.cells import Cell
@@ -33,12 +34,6 @@ Progress = Callable[[int], None]
 
 Statistics = dict[str, float]
 """Of a tick: step, epoch, mean loss, steps a second, seconds in all."""
-
-
-def total_steps(cell: Cell, samples: int) -> int:
-    """Optimiser steps of a cell on so many training samples; an epoch's last, smaller batch is left out."""
-    recipe = cell.hyperparameters
-    return recipe.epochs * (samples // recipe.batch_size)
 
 
 @dataclass
@@ -89,7 +84,7 @@ class State:
             InputError: if the data set is missing, damaged or smaller than a batch, or ``path`` holds a checkpoint of
                 another configuration or device.
         """
-        dataset = datasets.read(data_path)
+        dataset = datasets.read(staged(data_path))
         recipe = cell.hyperparameters
         operator = MeasurementOperator.of(dataset, cell.training_noise)
         x, y, normalisation = _seen(cell, dataset, operator)
@@ -113,7 +108,7 @@ class State:
             optimizer=torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True),
             generator=torch.Generator(device).manual_seed(cell.seed),
             step=0,
-            steps=total_steps(cell, len(x)),
+            steps=cell.steps(len(x)),
             seconds=0.0,
             provenance=provenance() | {"device": str(device)},
         )

@@ -347,7 +347,7 @@ def test_damaged_headers_are_named(root: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_two_commands_in_one_run_do_not_mix(root: Path, config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    with exclusive(config.runs):
+    with exclusive(config.runs / "scores"):
         assert "another fluxbench command is at work here" in failing(capsys, "score", *options(root))
 
 

@@ -21,7 +21,6 @@ from training import checkpoints, cluster, grid
 from training.cells import Cell
 from training.cluster import Cluster
 from training.planning import Plan, Work, plan
-from training.state import total_steps
 from training.trainer import train
 from training.watch import Watch
 
@@ -71,7 +70,7 @@ class Meddler(Watch):
 
 
 def works_of(cells: list[Cell], data: Path, folder: Path) -> list[Work]:
-    return [Work(cell, data, folder / f"{cell.network_name}.pt", total_steps(cell, 2000)) for cell in cells]
+    return [Work(cell, data, folder / f"{cell.network_name}.pt", cell.steps(2000)) for cell in cells]
 
 
 def way(there: Cluster, works: list[Work], name: str, ranks: int = 1) -> Plan:

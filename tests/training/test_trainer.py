@@ -19,7 +19,6 @@ from solvers.measurements import Measured
 from training import checkpoints, workers
 from training.cells import Cell
 from training.recipes import Recipe
-from training.state import total_steps
 from training.trainer import train
 
 REPOSITORY = Path(__file__).parents[2]
@@ -157,7 +156,7 @@ def test_a_finished_cell_is_not_trained_again(data: Path, tmp_path: Path) -> Non
     before = checkpoint_path(tmp_path, TINY).stat().st_mtime_ns
     reported: list[int] = []
     train(TINY, data, checkpoint_path(tmp_path, TINY), "cpu", reported.append)
-    assert reported == [total_steps(TINY, 5000)]
+    assert reported == [TINY.steps(5000)]
     assert checkpoint_path(tmp_path, TINY).stat().st_mtime_ns == before
 
 

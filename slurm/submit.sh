@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Submit a run as jobs that wait for each other:
+#
+#   slurm/submit.sh [--profile NAME|FILE.toml] [--set KEY=VALUE]... [options of sbatch] [--dry-run]
+#
+#   --profile, --set   what to run, as of `fluxbench run` (default: the profile quick)
+#   --account, --partition, --qos, --reservation, --constraint NAME
+#                      handed to sbatch
+#   --dry-run          print the jobs, submit none
+#
+# solve (an array of MPI jobs) -> consolidate -> reference (MPI) ------------\
+#                                             -> train (Ray) -> sample (Ray) -> score -> report -> asv
+#
+# What this site is like stands in slurm/site.env, or in the file that FLUXBENCH_SITE names. Submitting again is always safe: jobs wait for those of the same run
+# that are still there, and what is finished is not made again.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+fail() {
+  echo "submit.sh: $*" >&2
+  exit 2
+}
+
+export FLUXBENCH_AGAIN="slurm/submit.sh${*:+ ${*@Q}}"
+profile=quick dry_run='' settings=() options=()
+while (($# > 0)); do
+  case $1 in
+    --profile) profile=${2:?--profile: expected a name} && shift ;;
+    --set) settings+=(--set "${2:?--set: expected KEY=VALUE}") && shift ;;
+    --account | --partition | --qos | --reservation | --constraint) options+=("$1=${2:?$1: expected a name}") && shift ;;
+    --dry-run) dry_run=1 ;;
+    -h | --help) sed -n '2,/^set/s/^#\( \|$\)//p' "${BASH_SOURCE[0]}" && exit ;;
+    *) fail "expected --profile, --set, --account, --partition, --qos, --reservation, --constraint or --dry-run, found $1" ;;
+  esac
+  shift
+done
+
+export FLUXBENCH_SITE=${FLUXBENCH_SITE:-slurm/site.env}
+[[ -f $FLUXBENCH_SITE ]] || fail "$FLUXBENCH_SITE: not found; copy slurm/site.env.example and say what this site is like"
+# shellcheck source=slurm/site.env.example
+source "$FLUXBENCH_SITE"
+for name in PYTHON MPIEXEC SOLVE_JOBS SOLVE REFERENCE TRAIN SAMPLE SCORE REPORT WARNING; do
+  name=FLUXBENCH_$name
+  [[ -n ${!name:-} ]] || fail "$FLUXBENCH_SITE: $name is not set, see slurm/site.env.example"
+done
+[[ -n $dry_run ]] || command -v sbatch >/dev/null || fail "sbatch: not found; on a machine without Slurm: ./run"
+
+# A line a stage; it refuses a configuration that is wrong, before anything is submitted.
+status=$("$FLUXBENCH_PYTHON" -m bench.cli status --profile "$profile" "${settings[@]}") || exit 2
+of_run() {
+  awk -v key="$1" '$1 == key { sub(/^[^ ]+ +/, ""); print }' <<<"$status"
+}
+run=$(of_run run)
+logs=$(of_run folder)/logs
+
+# job NAME "IDs that it waits for" SCRIPT STAGE [options of sbatch]: its id
+job() {
+  local name=$1 after=$2 script=$3 stage=$4 log=%j
+  shift 4
+  [[ $* == *--array* ]] && log=%A-%a
+  local command=(sbatch --parsable "--job-name=fluxbench-$run-$name" "--output=$logs/$name-$log.log" --open-mode=append
+    --requeue "--signal=B:USR1@$FLUXBENCH_WARNING" --kill-on-invalid-dep=yes
+    "--dependency=singleton${after:+,afterok:$after}" "${options[@]}" "$@" "slurm/$script")
+  [[ $stage == - ]] || command+=("$stage" --profile "$profile" "${settings[@]}")
+  if [[ -n $dry_run ]]; then
+    printf '%q ' "${command[@]}" >&2
+    echo >&2
+    echo "<$name>"
+  else
+    local id
+    id=$("${command[@]}") || fail "sbatch refused the job $name, see above; jobs that wait for it: scancel --me --state=PENDING"
+    echo "$name: job ${id%%;*}" >&2
+    echo "${id%%;*}"
+  fi
+}
+
+[[ -n $dry_run ]] || mkdir -p "$logs"
+solve=$(job solve "" mpi.sbatch solve "--array=1-$FLUXBENCH_SOLVE_JOBS" "${FLUXBENCH_SOLVE[@]}")
+consolidate=$(job consolidate "$solve" mpi.sbatch solve "${FLUXBENCH_SOLVE[@]}" --nodes=1 --ntasks=1)
+train=$(job train "$consolidate" ray.sbatch train "${FLUXBENCH_TRAIN[@]}")
+sample=$(job sample "$train" ray.sbatch sample "${FLUXBENCH_SAMPLE[@]}")
+if [[ $(of_run reference) != "0 of 0 "* ]]; then
+  sample+=:$(job reference "$consolidate" mpi.sbatch reference "${FLUXBENCH_REFERENCE[@]}")
+fi
+score=$(job score "$sample" node.sbatch score "${FLUXBENCH_SCORE[@]}")
+report=$(job report "$score" node.sbatch report "${FLUXBENCH_REPORT[@]}")
+if [[ -n ${FLUXBENCH_ASV:-} ]]; then
+  job asv "$report" asv.sbatch - "${FLUXBENCH_ASV[@]}" >/dev/null
+fi
+[[ -n $dry_run ]] || echo "logs: $logs; squeue --me; the report will be $(of_run results)/report.md"

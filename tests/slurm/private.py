@@ -1,0 +1,215 @@
+"""A private Slurm of two nodes on this host, which needs root: nothing in /etc, nothing left behind.
+
+Each node has its own network and host name (Linux namespaces), so that programs on the two find each other by address
+as on a real cluster, and a node that crashes takes its processes with it. They share the file system and the cores.
+Process numbers are the host's: UCX, under MPICH, takes equal numbers on one kernel for one process.
+"""
+
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+NODES = ("n1", "n2")
+NETWORK = "10.213.87"
+BRIDGE = "fluxbench0"
+CONFIGURATION = """
+ClusterName=fluxbench
+MailProg=/bin/true
+SlurmctldHost={host}({network}.254)
+AuthType=auth/munge
+CredType=cred/munge
+AuthInfo=socket={folder}/munge/socket,cred_expire=5
+SlurmUser=root
+SlurmdUser=root
+SlurmctldPort=16817
+SlurmdPort=16818
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool.%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=pmi2
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+JobAcctGatherType=jobacct_gather/linux
+SlurmdParameters=config_overrides
+KillWait=5
+SlurmdTimeout=10
+ReturnToService=2
+SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
+NodeName=n1 NodeAddr={network}.1 NodeHostname=n1 CPUs=2
+NodeName=n2 NodeAddr={network}.2 NodeHostname=n2 CPUs=2
+PartitionName=work Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+"""
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "ip", "unshare", "shellcheck")
+PACKAGES = ("slurm-wlm", "munge", "iproute2", "shellcheck")
+MINUTE = 60.0
+
+
+class Missing(Exception):
+    """What this host lacks for a private Slurm."""
+
+
+def install() -> None:
+    """Install the programs, where that can be done.
+
+    Raises:
+        Missing: saying why not.
+    """
+    if os.geteuid() != 0:
+        raise Missing("a private Slurm needs root (munge, several slurmd, network namespaces)")
+    if not all(shutil.which(program) for program in PROGRAMS):
+        if not shutil.which("apt-get"):
+            raise Missing(f"no apt-get to install {', '.join(PACKAGES)} with")
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
+            done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise Missing(f"apt-get {command[0]}: {done.stderr.strip()}")
+    trial = ["unshare", "--net", "--uts", "--mount", "true"]
+    if subprocess.run(trial, capture_output=True, check=False).returncode != 0:
+        raise Missing("no network namespaces here (unshare)")
+    _delete_links()
+    if subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], capture_output=True, check=False).returncode:
+        raise Missing("no network bridge can be made here (ip link)")
+    _delete_links()
+
+
+def _delete_links() -> None:
+    for link in (BRIDGE, *(f"fb-{node}" for node in NODES)):
+        subprocess.run(["ip", "link", "delete", link], capture_output=True, check=False)
+
+
+def _network(pid: int) -> str:
+    """Which network namespace a process is in; empty if it has ended."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:
+        return ""
+
+
+class PrivateSlurm:
+    """Started and stopped as a context.
+
+    Args:
+        folder: of its state and logs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
+        for name in self.environment.copy():
+            if name.startswith(("SLURM_", "SBATCH_")) and name != "SLURM_CONF":
+                del self.environment[name]
+        self.daemons: list[subprocess.Popen[str]] = []
+        self.nodes: dict[str, subprocess.Popen[str]] = {}
+
+    def __enter__(self) -> "PrivateSlurm":
+        for name in ("munge", "state", *(f"spool.{node}" for node in NODES)):
+            (self.folder / name).mkdir(parents=True)
+        (self.folder / "slurm.conf").write_text(CONFIGURATION.format(folder=self.folder, network=NETWORK, host=platform.node()))
+        hosts = ["127.0.0.1 localhost", f"{NETWORK}.254 {platform.node()}"]
+        hosts += [f"{NETWORK}.{i} {node}" for i, node in enumerate(NODES, 1)]
+        (self.folder / "hosts").write_text("\n".join(hosts) + "\n")
+        try:
+            self._link()
+            self._munge()
+            log = (self.folder / "slurmctld.out").open("w")
+            command = ["slurmctld", "-D", "-c"]
+            self.daemons.append(subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, text=True))
+            self.until(lambda: self.run("scontrol", "ping").returncode == 0, "slurmctld")
+            for node in NODES:
+                self.boot(node)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for node in list(self.nodes):
+            self.crash(node)
+        for daemon in reversed(self.daemons):
+            daemon.terminate()
+            daemon.wait()
+        _delete_links()
+
+    def _link(self) -> None:
+        _delete_links()
+        for command in (
+            f"link add {BRIDGE} type bridge",
+            f"address add {NETWORK}.254/24 dev {BRIDGE}",
+            f"link set {BRIDGE} up",
+        ):
+            subprocess.run(["ip", *command.split()], check=True)
+
+    def _munge(self) -> None:
+        folder = self.folder / "munge"
+        key = folder / "key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o400)
+        command = ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={folder / 'socket'}"]
+        command += [f"--pid-file={folder / 'pid'}", f"--log-file={folder / 'log'}", f"--seed-file={folder / 'seed'}"]
+        log = (folder / "out").open("w")
+        self.daemons.append(subprocess.Popen(command, stdout=log, stderr=log, text=True))
+        self.until((folder / "socket").exists, "munged")
+
+    def boot(self, node: str) -> None:
+        """Start a node and wait until Slurm has it."""
+        script = str(Path(__file__).with_name("node.sh"))
+        command = ["unshare", "--net", "--uts", "--mount"]
+        command += ["bash", script, node, str(self.folder), "slurmd", "-D", "-N", node]
+        log = (self.folder / f"{node}.out").open("a")
+        process = subprocess.Popen(
+            command, env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True
+        )
+        self.nodes[node] = process
+        ours = _network(os.getpid())
+        self.until(lambda: _network(process.pid) != ours, f"node {node}")
+        ip = f"link add fb-{node} type veth peer name eth0 netns {process.pid}"
+        for command in (ip.split(), ["link", "set", f"fb-{node}", "master", BRIDGE, "up"]):
+            subprocess.run(["ip", *command], check=True)
+        assert process.stdin is not None
+        process.stdin.write(f"{NETWORK}.{NODES.index(node) + 1}/24\n")
+        process.stdin.flush()
+        self.until(lambda: self.state_of(node).startswith(("idle", "mix", "alloc")), f"slurmd of {node}")
+
+    def crash(self, node: str) -> None:
+        """Kill everything that runs on a node, as a loss of power would."""
+        process = self.nodes.pop(node)
+        network = _network(process.pid)
+        while there := [pid for pid in psutil.pids() if pid != process.pid and _network(pid) == network]:
+            for pid in there:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+        subprocess.run(["ip", "link", "delete", f"fb-{node}"], capture_output=True, check=False)
+
+    def state_of(self, node: str) -> str:
+        """What Slurm thinks of a node."""
+        return self.run("sinfo", "--noheader", f"--nodes={node}", "--format=%t").stdout.strip()
+
+    def run(self, *command: str, **options: str) -> subprocess.CompletedProcess[str]:
+        """A command of Slurm's, or a script that calls some."""
+        return subprocess.run(
+            command, env=self.environment | options, capture_output=True, text=True, check=False, timeout=5 * MINUTE
+        )
+
+    def until(self, condition: Callable[[], bool], what: str, seconds: float = MINUTE) -> None:
+        """Wait for something that Slurm tells to nobody: it has to be asked."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError(f"{what}: not there after {seconds:g} s; see {self.folder}")
+            time.sleep(0.2)
