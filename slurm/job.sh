@@ -38,11 +38,15 @@ attempt() {
   ((status == 0)) || fail "the stage ended with status $status, see above"
 }
 
+end_work() {
+  kill -TERM "$work"
+}
+
 # Finished pieces are on disk, those in hand are a matter of seconds, so the work simply ends here and goes on later.
 requeue() {
   trap '' USR1
   say "the time limit is near: the job ends here and goes back into the queue"
-  kill -TERM "$work" 2>/dev/null || true
+  end_work 2>/dev/null || true
   wait "$work" || true
   if ((${SLURM_RESTART_COUNT:-0} >= ${FLUXBENCH_REQUEUES:?set it in slurm/site.env})); then
     fail "not finished after ${FLUXBENCH_REQUEUES} requeues: ask for more time or more nodes"

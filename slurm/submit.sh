@@ -21,7 +21,8 @@ fail() {
   exit 2
 }
 
-export FLUXBENCH_AGAIN="slurm/submit.sh${*:+ ${*@Q}}"
+FLUXBENCH_AGAIN=$(printf '%q ' slurm/submit.sh "$@")
+export FLUXBENCH_AGAIN
 profile=quick dry_run='' settings=() options=()
 while (($# > 0)); do
   case $1 in

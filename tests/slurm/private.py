@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+REPOSITORY = Path(__file__).parents[2]
 NODES = ("n1", "n2")
 NETWORK = "10.213.87"
 BRIDGE = "fluxbench0"
@@ -57,7 +58,7 @@ PACKAGES = ("slurm-wlm", "munge", "iproute2", "shellcheck")
 MINUTE = 60.0
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """What this host lacks for a private Slurm."""
 
 
@@ -65,24 +66,24 @@ def install() -> None:
     """Install the programs, where that can be done.
 
     Raises:
-        Missing: saying why not.
+        MissingError: saying why not.
     """
     if os.geteuid() != 0:
-        raise Missing("a private Slurm needs root (munge, several slurmd, network namespaces)")
+        raise MissingError("a private Slurm needs root (munge, several slurmd, network namespaces)")
     if not all(shutil.which(program) for program in PROGRAMS):
         if not shutil.which("apt-get"):
-            raise Missing(f"no apt-get to install {', '.join(PACKAGES)} with")
+            raise MissingError(f"no apt-get to install {', '.join(PACKAGES)} with")
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
             done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                raise Missing(f"apt-get {command[0]}: {done.stderr.strip()}")
+                raise MissingError(f"apt-get {command[0]}: {done.stderr.strip()}")
     trial = ["unshare", "--net", "--uts", "--mount", "true"]
     if subprocess.run(trial, capture_output=True, check=False).returncode != 0:
-        raise Missing("no network namespaces here (unshare)")
+        raise MissingError("no network namespaces here (unshare)")
     _delete_links()
     if subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], capture_output=True, check=False).returncode:
-        raise Missing("no network bridge can be made here (ip link)")
+        raise MissingError("no network bridge can be made here (ip link)")
     _delete_links()
 
 
@@ -118,16 +119,16 @@ class PrivateSlurm:
     def __enter__(self) -> "PrivateSlurm":
         for name in ("munge", "state", *(f"spool.{node}" for node in NODES)):
             (self.folder / name).mkdir(parents=True)
-        (self.folder / "slurm.conf").write_text(CONFIGURATION.format(folder=self.folder, network=NETWORK, host=platform.node()))
+        (self.folder / "slurm.conf").write_text(
+            CONFIGURATION.format(folder=self.folder, network=NETWORK, host=platform.node())
+        )
         hosts = ["127.0.0.1 localhost", f"{NETWORK}.254 {platform.node()}"]
         hosts += [f"{NETWORK}.{i} {node}" for i, node in enumerate(NODES, 1)]
         (self.folder / "hosts").write_text("\n".join(hosts) + "\n")
         try:
             self._link()
             self._munge()
-            log = (self.folder / "slurmctld.out").open("w")
-            command = ["slurmctld", "-D", "-c"]
-            self.daemons.append(subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, text=True))
+            self.daemons.append(self._start(["slurmctld", "-D", "-c"], "slurmctld"))
             self.until(lambda: self.run("scontrol", "ping").returncode == 0, "slurmctld")
             for node in NODES:
                 self.boot(node)
@@ -140,9 +141,20 @@ class PrivateSlurm:
         for node in list(self.nodes):
             self.crash(node)
         for daemon in reversed(self.daemons):
-            daemon.terminate()
-            daemon.wait()
+            with daemon:  # closes its input
+                daemon.terminate()
         _delete_links()
+
+    def _start(self, command: list[str], name: str) -> subprocess.Popen[str]:
+        with (self.folder / f"{name}.out").open("a") as log:
+            return subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *command],  # not to outlive a test run that is killed
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                text=True,
+            )
 
     def _link(self) -> None:
         _delete_links()
@@ -160,8 +172,7 @@ class PrivateSlurm:
         key.chmod(0o400)
         command = ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={folder / 'socket'}"]
         command += [f"--pid-file={folder / 'pid'}", f"--log-file={folder / 'log'}", f"--seed-file={folder / 'seed'}"]
-        log = (folder / "out").open("w")
-        self.daemons.append(subprocess.Popen(command, stdout=log, stderr=log, text=True))
+        self.daemons.append(self._start(command, "munged"))
         self.until((folder / "socket").exists, "munged")
 
     def boot(self, node: str) -> None:
@@ -169,10 +180,7 @@ class PrivateSlurm:
         script = str(Path(__file__).with_name("node.sh"))
         command = ["unshare", "--net", "--uts", "--mount"]
         command += ["bash", script, node, str(self.folder), "slurmd", "-D", "-N", node]
-        log = (self.folder / f"{node}.out").open("a")
-        process = subprocess.Popen(
-            command, env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True
-        )
+        process = self._start(command, node)
         self.nodes[node] = process
         ours = _network(os.getpid())
         self.until(lambda: _network(process.pid) != ours, f"node {node}")
@@ -180,8 +188,8 @@ class PrivateSlurm:
         for command in (ip.split(), ["link", "set", f"fb-{node}", "master", BRIDGE, "up"]):
             subprocess.run(["ip", *command], check=True)
         assert process.stdin is not None
-        process.stdin.write(f"{NETWORK}.{NODES.index(node) + 1}/24\n")
-        process.stdin.flush()
+        with process.stdin as told:
+            told.write(f"{NETWORK}.{NODES.index(node) + 1}/24\n")
         self.until(lambda: self.state_of(node).startswith(("idle", "mix", "alloc")), f"slurmd of {node}")
 
     def crash(self, node: str) -> None:
@@ -203,7 +211,13 @@ class PrivateSlurm:
     def run(self, *command: str, **options: str) -> subprocess.CompletedProcess[str]:
         """A command of Slurm's, or a script that calls some."""
         return subprocess.run(
-            command, env=self.environment | options, capture_output=True, text=True, check=False, timeout=5 * MINUTE
+            command,
+            cwd=REPOSITORY,
+            env=self.environment | options,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5 * MINUTE,
         )
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = MINUTE) -> None:
