@@ -54,6 +54,7 @@ def solve(config: Config, part: str | None = None) -> None:
         if path.exists():
             datasets.read(layout.solved(config, problem))  # it is whole
             say(f"solve {problem}: there already -> {path}")
+            shutil.rmtree(path.with_name(f"{path.name}.shards"), ignore_errors=True)  # of a job that was killed late
             continue
         command = ["-m", "solvers.generate", "--problem", problem, "--out", str(path)]
         command += ["--train", str(sizes.train_samples), "--test", str(sizes.test_samples), "--seed", str(config.seed)]
@@ -128,7 +129,7 @@ def train(config: Config) -> None:
         InputError: if a data set is missing, a checkpoint is another configuration's, the cluster cannot meet what is
             asked for, or a training diverges.
     """
-    from training import checkpoints
+    from training import checkpoints, ending
     from training.planning import Work, device_of, plan
 
     data = {problem: layout.solved(config, problem) for problem in config.problems}
@@ -158,13 +159,14 @@ def train(config: Config) -> None:
         way, world_size = "packed", 1
     how = plan(there, works, way, world_size, device_of(config.device, there))
     say(f"train: {len(works)} networks, {how.description}")
-    if cluster is None:
-        _train_by_workers(works, how)
-        return
-    from training import grid
-    from training.watch import Watch
+    with ending.asked_by_sigterm(config.runs / "cells"):
+        if cluster is None:
+            _train_by_workers(works, how)
+            return
+        from training import grid
+        from training.watch import Watch
 
-    failed = grid.train_all(works, how, config.runs / "ray", Watch(works, before))
+        failed = grid.train_all(works, how, config.runs / "ray", Watch(works, before))
     if failed:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise InputError(f"train: {len(failed)} of {len(works)} networks failed, the others are trained: {reasons}")

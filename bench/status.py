@@ -44,8 +44,8 @@ def _line(what: str, paths: Iterable[Path], left: int, unit: str) -> str:
 def _training(config: Config) -> str:
     networks, done, left = config.networks(), 0, 0
     for cell in networks:
-        steps = cell.steps(config.sizes(cell.problem).train_samples)
-        remaining = steps - _step(layout.checkpoint_path(config, cell).with_suffix(".jsonl"))
+        steps, path = cell.steps(config.sizes(cell.problem).train_samples), layout.checkpoint_path(config, cell)
+        remaining = steps - (_step(path.with_suffix(".jsonl")) if path.exists() else 0)
         done += remaining == 0
         left += remaining
     return f"{done} of {len(networks)} networks there" + (f", {left:,} steps to go" if left else "")

@@ -11,38 +11,52 @@
 # solve (an array of MPI jobs) -> consolidate -> reference (MPI) ------------\
 #                                             -> train (Ray) -> sample (Ray) -> score -> report -> asv
 #
-# What this site is like stands in slurm/site.env, or in the file that FLUXBENCH_SITE names. Submitting again is always safe: jobs wait for those of the same run
-# that are still there, and what is finished is not made again.
+# What this site is like stands in slurm/site.env, or in the file that FLUXBENCH_SITE names. Submitting again is always
+# safe: jobs wait for those of the same run that are still there, and what is finished is not made again.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 fail() {
   echo "submit.sh: $*" >&2
   exit 2
 }
 
-FLUXBENCH_AGAIN=$(printf '%q ' slurm/submit.sh "$@")
-export FLUXBENCH_AGAIN
+home=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+again=(slurm/submit.sh "$@")
 profile=quick dry_run='' settings=() options=()
 while (($# > 0)); do
   case $1 in
-    --profile) profile=${2:?--profile: expected a name} && shift ;;
+    --profile)
+      profile=${2:?--profile: expected a name} && shift
+      [[ $profile != *.toml ]] || profile=$(realpath "$profile")
+      ;;
     --set) settings+=(--set "${2:?--set: expected KEY=VALUE}") && shift ;;
-    --account | --partition | --qos | --reservation | --constraint) options+=("$1=${2:?$1: expected a name}") && shift ;;
+    --account | --partition | --qos | --reservation | --constraint)
+      options+=("$1=${2:?$1: expected a name}") && shift
+      ;;
     --dry-run) dry_run=1 ;;
     -h | --help) sed -n '2,/^set/s/^#\( \|$\)//p' "${BASH_SOURCE[0]}" && exit ;;
-    *) fail "expected --profile, --set, --account, --partition, --qos, --reservation, --constraint or --dry-run, found $1" ;;
+    *) fail "expected one of the options that --help shows, found $1" ;;
   esac
   shift
 done
 
-export FLUXBENCH_SITE=${FLUXBENCH_SITE:-slurm/site.env}
-[[ -f $FLUXBENCH_SITE ]] || fail "$FLUXBENCH_SITE: not found; copy slurm/site.env.example and say what this site is like"
+if [[ -n ${FLUXBENCH_SITE:-} ]]; then
+  FLUXBENCH_SITE=$(realpath "$FLUXBENCH_SITE")
+  again=("FLUXBENCH_SITE=$FLUXBENCH_SITE" "${again[@]}")
+fi
+FLUXBENCH_SITE=${FLUXBENCH_SITE:-$home/slurm/site.env}
+FLUXBENCH_AGAIN=$(printf '%q ' "${again[@]}")
+export FLUXBENCH_AGAIN FLUXBENCH_SITE
+cd "$home"
+example="slurm/site.env.example"
+[[ -f $FLUXBENCH_SITE ]] || fail "$FLUXBENCH_SITE: not found; copy $example and say what this site is like"
+set +eu # modules and conda are not written for strict shells
 # shellcheck source=slurm/site.env.example
 source "$FLUXBENCH_SITE"
-for name in PYTHON MPIEXEC SOLVE_JOBS SOLVE REFERENCE TRAIN SAMPLE SCORE REPORT WARNING; do
-  name=FLUXBENCH_$name
-  [[ -n ${!name:-} ]] || fail "$FLUXBENCH_SITE: $name is not set, see slurm/site.env.example"
+set -eu
+for name in PYTHON MPIEXEC SOLVE_JOBS SOLVE REFERENCE TRAIN SAMPLE SCORE REPORT \
+  WARNING REQUEUES RAY RAY_TIMEOUT LOGIN; do
+  declare -p "FLUXBENCH_$name" &>/dev/null || fail "$FLUXBENCH_SITE: FLUXBENCH_$name is not set, see $example"
 done
 [[ -n $dry_run ]] || command -v sbatch >/dev/null || fail "sbatch: not found; on a machine without Slurm: ./run"
 
@@ -54,12 +68,14 @@ of_run() {
 run=$(of_run run)
 logs=$(of_run folder)/logs
 
-# job NAME "IDs that it waits for" SCRIPT STAGE [options of sbatch]: its id
+# job NAME FILES "IDs that it waits for" SCRIPT STAGE [options of sbatch]: its id
+#
+# Of jobs that write the same FILES one runs at a time, also of several submissions: they share a name, and singleton.
 job() {
-  local name=$1 after=$2 script=$3 stage=$4 log=%j
-  shift 4
+  local name=$1 files=$2 after=$3 script=$4 stage=$5 log=%j
+  shift 5
   [[ $* == *--array* ]] && log=%A-%a
-  local command=(sbatch --parsable "--job-name=fluxbench-$run-$name" "--output=$logs/$name-$log.log" --open-mode=append
+  local command=(sbatch --parsable "--job-name=fluxbench-$run-$files" "--output=$logs/$name-$log.log" --open-mode=append
     --requeue "--signal=B:USR1@$FLUXBENCH_WARNING" --kill-on-invalid-dep=yes
     "--dependency=singleton${after:+,afterok:$after}" "${options[@]}" "$@" "slurm/$script")
   [[ $stage == - ]] || command+=("$stage" --profile "$profile" "${settings[@]}")
@@ -69,23 +85,28 @@ job() {
     echo "<$name>"
   else
     local id
-    id=$("${command[@]}") || fail "sbatch refused the job $name, see above; jobs that wait for it: scancel --me --state=PENDING"
+    id=$("${command[@]}") || fail "sbatch refused the job $name, see above; those before it: scancel ${after//:/ }"
     echo "$name: job ${id%%;*}" >&2
     echo "${id%%;*}"
   fi
 }
 
+# A submission from within a job must not hand that job's settings on.
+for name in $(compgen -e | grep -E '^(SLURM_|SRUN_|PMI)' || true); do
+  [[ $name == SLURM_CONF ]] || unset "$name"
+done
+
 [[ -n $dry_run ]] || mkdir -p "$logs"
-solve=$(job solve "" mpi.sbatch solve "--array=1-$FLUXBENCH_SOLVE_JOBS" "${FLUXBENCH_SOLVE[@]}")
-consolidate=$(job consolidate "$solve" mpi.sbatch solve "${FLUXBENCH_SOLVE[@]}" --nodes=1 --ntasks=1)
-train=$(job train "$consolidate" ray.sbatch train "${FLUXBENCH_TRAIN[@]}")
-sample=$(job sample "$train" ray.sbatch sample "${FLUXBENCH_SAMPLE[@]}")
+solve=$(job solve data "" mpi.sbatch solve "--array=1-$FLUXBENCH_SOLVE_JOBS" "${FLUXBENCH_SOLVE[@]}")
+consolidate=$(job consolidate data "$solve" mpi.sbatch solve "${FLUXBENCH_SOLVE[@]}" --nodes=1 --ntasks=1)
+train=$(job train networks "$consolidate" ray.sbatch train "${FLUXBENCH_TRAIN[@]}")
+before_score=$(job sample samples "$train" ray.sbatch sample "${FLUXBENCH_SAMPLE[@]}")
 if [[ $(of_run reference) != "0 of 0 "* ]]; then
-  sample+=:$(job reference "$consolidate" mpi.sbatch reference "${FLUXBENCH_REFERENCE[@]}")
+  before_score+=:$(job reference references "$consolidate" mpi.sbatch reference "${FLUXBENCH_REFERENCE[@]}")
 fi
-score=$(job score "$sample" node.sbatch score "${FLUXBENCH_SCORE[@]}")
-report=$(job report "$score" node.sbatch report "${FLUXBENCH_REPORT[@]}")
+score=$(job score scores "$before_score" node.sbatch score "${FLUXBENCH_SCORE[@]}")
+report=$(job report scores "$score" node.sbatch report "${FLUXBENCH_REPORT[@]}")
 if [[ -n ${FLUXBENCH_ASV:-} ]]; then
-  job asv "$report" asv.sbatch - "${FLUXBENCH_ASV[@]}" >/dev/null
+  job asv asv "$report" asv.sbatch - "${FLUXBENCH_ASV[@]}" >/dev/null
 fi
 [[ -n $dry_run ]] || echo "logs: $logs; squeue --me; the report will be $(of_run results)/report.md"

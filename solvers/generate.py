@@ -73,6 +73,8 @@ def generate(
                     left_behind.unlink(missing_ok=True)
 
         on_root(comm, lock)
+        if on_root(comm, lambda: _is_done(shards)):  # in the meantime
+            return False
         wanted = shards.part(part) if part else shards.all
         todo = on_root(comm, lambda: shards.missing(wanted))
         kept = len(wanted) - len(todo)

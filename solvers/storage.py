@@ -90,14 +90,14 @@ def shared(directory: Path) -> Iterator[None]:
 def _locked(directory: Path, kind: int) -> Iterator[None]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        file = (directory / ".lock").open("w")
+        file = (directory / ".lock").open("a+")  # NFS shares a lock only of what can be read
     except OSError as error:
         raise InputError(f"{directory}: cannot be written: {error.strerror}") from error
     with file:
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno == errno.EWOULDBLOCK:
+            if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
                 raise InputError(f"{directory}: another fluxbench command is at work here; wait for it") from error
             # Some parallel file systems are mounted without locks; jobs that wait for each other do not need them.
             sys.stderr.write(f"fluxbench: {directory}: no locks on this file system: {error.strerror}\n")

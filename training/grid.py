@@ -23,6 +23,7 @@ from ray.tune.experiment import Trial
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from solvers.errors import InputError
+from training import ending
 from training.cells import Cell
 from training.gauges import Gauges
 from training.planning import Plan, Work
@@ -158,6 +159,8 @@ def _stacked(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan) -
 def _ddp(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folder: Path) -> None:
     """A trial that starts the processes of a TorchTrainer and hands on what they say."""
     (work,) = trials[config["trial"]["name"]]
+    if ending.requested(work.path):
+        return  # a process group is slow to start
     trainer = TorchTrainer(
         _ddp_rank,
         train_loop_config={"work": work, "device": how.device},

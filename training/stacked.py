@@ -33,7 +33,7 @@ from solvers.datasets import Dataset, Split
 from solvers.errors import InputError
 from solvers.measurements import MeasurementOperator
 from solvers.staging import staged
-from training import checkpoints
+from training import checkpoints, ending
 from training.cells import Cell
 from training.normalisation import Normalisation
 from training.planning import Work
@@ -131,6 +131,8 @@ def train_stack(
 ) -> dict[str, str]:
     """Train the cells of one of the :func:`stacks`, or finish training them, each as the plain trainer does.
 
+    Returns early, with checkpoints at the end of an epoch, if they are asked to end (:mod:`training.ending`).
+
     Args:
         works: the cells.
         device_name: where.
@@ -158,7 +160,7 @@ def train_stack(
     stack = Stack(states)
     alive = dict(enumerate(states))
     step = first.step
-    while alive and step < first.steps:
+    while alive and step < first.steps and not ending.requested(first.path):
         began, before = time.perf_counter(), step
         losses = torch.zeros(len(states), device=device)
         for _ in range(next(iter(alive.values())).epochs_to_tick):
@@ -166,6 +168,8 @@ def train_stack(
                 losses += stack.step(step, *batch)
                 step += 1
             progress(first.steps_per_epoch * len(alive))
+            if ending.requested(first.path):
+                break
 
         means = [loss / (step - before) for loss in losses.tolist()]
         elapsed = time.perf_counter() - began

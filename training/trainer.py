@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from diffusion.formulations import Formulation
 from diffusion.losses import DenoisingLoss, log_normal_times
 from solvers.errors import InputError
+from training import ending
 from training.cells import Cell
 from training.recipes import Recipe
 from training.state import Progress, State, Statistics
@@ -33,7 +34,8 @@ def train(
 ) -> None:
     """Train ``cell`` on the data set at ``data_path``, or finish training it; the checkpoint is ``path``.
 
-    Statistics go beside it, a JSON line a tick, under the suffix ``.jsonl``, and to ``watch``. Where a process group is
+    Statistics go beside it, a JSON line a tick, under the suffix ``.jsonl``, and to ``watch``. Returns early, with a
+    checkpoint at the end of an epoch, if it is asked to end (:mod:`training.ending`). Where a process group is
     set up, every rank calls this, and the first one writes.
 
     Raises:
@@ -57,7 +59,7 @@ def train(
     if ranks > 1:
         objective = DistributedDataParallel(objective)
 
-    while not state.finished:
+    while not (state.finished or _asked_to_end(path, ranks, device)):
         began, step = time.perf_counter(), state.step
         loss_sum = torch.zeros((), device=device)
         for _ in range(state.epochs_to_tick):
@@ -76,6 +78,8 @@ def train(
                 loss_sum += loss.detach()
             step += state.steps_per_epoch
             progress(state.steps_per_epoch)
+            if _asked_to_end(path, ranks, device):
+                break
 
         if ranks > 1:
             distributed.all_reduce(loss_sum)
@@ -86,6 +90,16 @@ def train(
         if rank == 0:
             state.write(tick)
         watch(tick)
+
+
+def _asked_to_end(path: Path, ranks: int, device: torch.device) -> bool:
+    """Whether a rank has seen the request, so that all end after the same epoch."""
+    asked = ending.requested(path)
+    if ranks > 1:
+        seen = torch.tensor(float(asked), device=device)
+        distributed.all_reduce(seen)
+        asked = bool(seen.item() > 0.0)
+    return asked
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ import torch
 from solvers import datasets
 from solvers.datasets import Dataset, Split
 from solvers.errors import InputError
-from training import checkpoints, state
+from training import checkpoints, ending, state
 from training.cells import Cell
 from training.planning import Work
 from training.recipes import Recipe
@@ -68,6 +68,30 @@ NOISES_AND_SEEDS = ((0.0, 0), (0.05, 3), (0.2, 1))
 
 def plain(work: Work) -> None:
     train(work.cell, work.data, work.path, "cpu")
+
+
+def test_a_stack_that_is_asked_to_end_keeps_every_epoch_and_goes_on_with_the_same_bits(
+    data: Path, tmp_path: Path
+) -> None:
+    quiet, asked = three(data, tmp_path / "quiet"), three(data, tmp_path / "asked")
+    request = tmp_path / "asked" / ending.NAME
+    request.parent.mkdir()
+    assert not train_stack(quiet, "cpu")
+    done: list[int] = []
+
+    def ask(steps: int) -> None:
+        done.append(steps)
+        if sum(done) == 3 * 56:
+            request.touch()
+
+    assert not train_stack(asked, "cpu", ask)
+    assert [checkpoints.load(work.path).step for work in asked] == [56, 56, 56]
+    request.unlink()
+    assert not train_stack(asked, "cpu")
+    for one, other in zip(quiet, asked, strict=True):
+        expected, found = checkpoints.load(one.path), checkpoints.load(other.path)
+        assert found.finished
+        assert all(torch.equal(found.model[name], weights) for name, weights in expected.model.items())
 
 
 class StoppedError(Exception):

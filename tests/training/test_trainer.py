@@ -16,7 +16,7 @@ from solvers import datasets
 from solvers.datasets import Dataset, Split
 from solvers.errors import InputError
 from solvers.measurements import Measured
-from training import checkpoints, workers
+from training import checkpoints, ending, workers
 from training.cells import Cell
 from training.recipes import Recipe
 from training.trainer import train
@@ -134,6 +134,29 @@ def test_a_killed_run_ends_with_the_same_bits(data: Path, tmp_path: Path) -> Non
 
     assert ticks("killed") == ticks("quiet")
     assert [step for step, _ in ticks("quiet")] == list(range(500, 3001, 500))
+
+
+def test_who_is_asked_to_end_keeps_every_epoch_and_goes_on_with_the_same_bits(data: Path, tmp_path: Path) -> None:
+    quiet, asked = (checkpoint_path(tmp_path / name, SHORT) for name in ("quiet", "asked"))
+    train(SHORT, data, quiet, "cpu")
+    asked.parent.mkdir(parents=True)
+    done: list[int] = []
+
+    def ask(steps: int) -> None:
+        done.append(steps)
+        if sum(done) == 690:
+            asked.with_name(ending.NAME).touch()
+
+    train(SHORT, data, asked, "cpu", ask)
+    assert checkpoints.load(asked).step == sum(done) == 690
+    train(SHORT, data, asked, "cpu")  # it is still asked
+    assert checkpoints.load(asked).step == 690
+    asked.with_name(ending.NAME).unlink()
+    train(SHORT, data, asked, "cpu")
+    saved = checkpoints.load(asked)
+    assert saved.finished
+    for name, weights in checkpoints.load(quiet).model.items():
+        assert torch.equal(saved.model[name], weights), name
 
 
 def test_samples_are_drawn_with_the_averaged_weights(data: Path, tmp_path: Path) -> None:
