@@ -49,6 +49,10 @@ STAGES = {
         "say what a run consists of, and how much of it is there",
         "fluxbench status --profile paper",
     ),
+    "infer": (
+        "draw posterior samples for a measurement of your own; writes samples, a summary and a picture",
+        "fluxbench infer --cell linear_vp-k2_noise-0.1_tuned_seed-0 --measurement readings.csv  (after train)",
+    ),
     "verify": (
         "check the forward solvers against refined meshes and stock SNES; writes results/verification",
         "fluxbench verify --samples 8",
@@ -101,6 +105,8 @@ def parser() -> argparse.ArgumentParser:
         )
         if name in ("solve", "run"):
             command.add_argument("--ranks", type=int, help="MPI ranks that solve; the same as --set ranks=N")
+        if name == "infer":
+            _add_infer(command)
         if name == "solve":
             command.add_argument(
                 "--part",
@@ -114,6 +120,26 @@ def parser() -> argparse.ArgumentParser:
                 "none (worker processes without Ray); the same as --set address=...",
             )
     return top
+
+
+def _add_infer(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--cell", required=True, help="network of the run, as named in runs/<name>/cells; a wrong name lists some"
+    )
+    command.add_argument(
+        "--measurement",
+        type=Path,
+        required=True,
+        help="readings in physical units, one measurement a row: .csv, or .h5 with an array y",
+    )
+    command.add_argument(
+        "--mask",
+        type=Path,
+        help="1 where a sensor is on, 0 where it is off, of the measurement's shape: .csv, or .h5 with an array mask",
+    )
+    command.add_argument("--samples", type=int, default=1_000, help="for each measurement (default: 1000)")
+    command.add_argument("--alpha", type=float, default=0.0, help="0 for the ODE (default), above 0 for an SDE")
+    command.add_argument("--out", type=Path, help="folder to write (default: runs/<name>/inferred/<measurement>)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -130,6 +156,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _verify(options)
             case "status":
                 print(describe_run(_config(options)))
+            case "infer":
+                from bench.inference.infer import Request, infer  # noqa: PLC0415 - needs torch
+
+                given = {name: getattr(options, name) for name in Request.__dataclass_fields__}
+                print(infer(_config(options), Request(**given)))
             case _:
                 _run_stages(options)
     except InputError as error:

@@ -14,6 +14,10 @@ fail() {
 # However a job fails, its log ends with what to do.
 at_exit() {
   local status=$?
+  trap '' TERM
+  if [[ -n $work ]] && kill -TERM "$work" 2>/dev/null; then
+    wait "$work" || true
+  fi
   clean_up || true
   if ((status != 0)); then
     say "failed, and the jobs after it are cancelled; once it is put right: ${FLUXBENCH_AGAIN:-slurm/submit.sh}" >&2
@@ -21,14 +25,16 @@ at_exit() {
   exit "$status"
 }
 trap at_exit EXIT
+trap 'exit 143' TERM # scancel: nothing of the job outlives its script
 
 clean_up() {
   : # a job that leaves something behind has its own
 }
 
+work= # the process that does it
+
 # The signal that announces the time limit may come at any time. Told to end, training writes a checkpoint first; what
 # else is in hand is begun again.
-work=
 requeue() {
   trap '' USR1
   say "the time limit is near: the job ends here and goes back into the queue"
@@ -36,8 +42,8 @@ requeue() {
     end_work 2>/dev/null || true
     wait "$work" || true
   fi
-  if ((${SLURM_RESTART_COUNT:-0} >= FLUXBENCH_REQUEUES)); then
-    fail "not finished after $FLUXBENCH_REQUEUES requeues: ask for more time or more nodes"
+  if ((${SLURM_RESTART_COUNT:-0} >= ${FLUXBENCH_REQUEUES:-20})); then
+    fail "not finished after ${FLUXBENCH_REQUEUES:-20} requeues: ask for more time or more nodes"
   fi
   # Of an array, SLURM_JOB_ID of the last task names all of them.
   scontrol requeue "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}" ||

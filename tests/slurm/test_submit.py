@@ -49,7 +49,7 @@ def test_a_dry_run_prints_the_jobs_and_leaves_nothing(tmp_path: Path) -> None:
 def test_the_example_is_a_site(tmp_path: Path) -> None:
     done = submit(tmp_path, EXAMPLE.replace(".venv/bin/python", sys.executable))
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("sbatch ") == 7
+    assert len(done.stderr.splitlines()) == 7
 
 
 @pytest.mark.parametrize(

@@ -218,4 +218,4 @@ def test_an_address_without_a_cluster_is_refused() -> None:
         "somewhere": r"expected local, auto, none or HOST:PORT, found 'somewhere'",
     }.items():
         with pytest.raises(InputError, match=line):
-            cluster._attached(address)
+            cluster.attach(address)
