@@ -3,7 +3,8 @@
 #
 #   slurm/submit.sh [--profile NAME|FILE.toml] [--set KEY=VALUE]... [options of sbatch] [--dry-run]
 #
-#   --profile, --set   what to run, as of `fluxbench run` (default: the profile quick)
+#   --profile, --set   what to run, as of `fluxbench run` (default: the profile quick); a relative root is relative to
+#                      the checkout
 #   --account, --partition, --qos, --reservation, --constraint NAME
 #                      handed to sbatch
 #   --dry-run          print the jobs, submit none
@@ -21,43 +22,57 @@ fail() {
 }
 
 home=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-again=(slurm/submit.sh "$@")
 profile=quick dry_run='' settings=() options=()
 while (($# > 0)); do
   case $1 in
-    --profile)
-      profile=${2:?--profile: expected a name} && shift
-      [[ $profile != *.toml ]] || profile=$(realpath "$profile")
-      ;;
-    --set) settings+=(--set "${2:?--set: expected KEY=VALUE}") && shift ;;
-    --account | --partition | --qos | --reservation | --constraint)
-      options+=("$1=${2:?$1: expected a name}") && shift
-      ;;
+    --profile | --set | --account | --partition | --qos | --reservation | --constraint)
+      [[ -n ${2:-} && $2 != --* ]] || fail "$1: expected a value, found ${2:-nothing}"
+      ;;&
+    --profile) profile=$2 && shift ;;
+    --set) settings+=(--set "$2") && shift ;;
+    --account | --partition | --qos | --reservation | --constraint) options+=("$1=$2") && shift ;;
+    --account=* | --partition=* | --qos=* | --reservation=* | --constraint=*) options+=("$1") ;;
     --dry-run) dry_run=1 ;;
     -h | --help) sed -n '2,/^set/s/^#\( \|$\)//p' "${BASH_SOURCE[0]}" && exit ;;
     *) fail "expected one of the options that --help shows, found $1" ;;
   esac
   shift
 done
-
-if [[ -n ${FLUXBENCH_SITE:-} ]]; then
-  FLUXBENCH_SITE=$(realpath "$FLUXBENCH_SITE")
-  again=("FLUXBENCH_SITE=$FLUXBENCH_SITE" "${again[@]}")
-fi
-FLUXBENCH_SITE=${FLUXBENCH_SITE:-$home/slurm/site.env}
+[[ $profile != *.toml ]] || profile=$(realpath -m "$profile")
+FLUXBENCH_SITE=$(realpath -m "${FLUXBENCH_SITE:-$home/slurm/site.env}")
+again=("$home/slurm/submit.sh" --profile "$profile" "${settings[@]}" "${options[@]}")
+[[ $FLUXBENCH_SITE == "$home/slurm/site.env" ]] || again=("FLUXBENCH_SITE=$FLUXBENCH_SITE" "${again[@]}")
 FLUXBENCH_AGAIN=$(printf '%q ' "${again[@]}")
 export FLUXBENCH_AGAIN FLUXBENCH_SITE
 cd "$home"
+
 example="slurm/site.env.example"
 [[ -f $FLUXBENCH_SITE ]] || fail "$FLUXBENCH_SITE: not found; copy $example and say what this site is like"
+bash -n "$FLUXBENCH_SITE" || fail "$FLUXBENCH_SITE: expected settings that bash can read"
 set +eu # modules and conda are not written for strict shells
 # shellcheck source=slurm/site.env.example
 source "$FLUXBENCH_SITE"
 set -eu
-for name in PYTHON MPIEXEC SOLVE_JOBS SOLVE REFERENCE TRAIN SAMPLE SCORE REPORT \
-  WARNING REQUEUES RAY RAY_TIMEOUT LOGIN; do
-  declare -p "FLUXBENCH_$name" &>/dev/null || fail "$FLUXBENCH_SITE: FLUXBENCH_$name is not set, see $example"
+
+# expect NAME PATTERN WHAT: of the setting FLUXBENCH_NAME, as `declare -p` shows it
+expect() {
+  local found
+  found=$(declare -p "FLUXBENCH_$1" 2>/dev/null) || fail "$FLUXBENCH_SITE: FLUXBENCH_$1 is not set, see $example"
+  [[ $found =~ $2 ]] || fail "$FLUXBENCH_SITE: FLUXBENCH_$1: expected $3, found ${found#*=}"
+}
+for name in SOLVE REFERENCE TRAIN SAMPLE SCORE REPORT; do
+  expect "$name" '^declare -a' "options of sbatch in parentheses"
 done
+for name in SOLVE_JOBS WARNING RAY_TIMEOUT; do
+  expect "$name" '="[1-9][0-9]*"$' "a number above 0"
+done
+expect REQUEUES '="[0-9]+"$' "a number"
+expect RAY '="(explicit|symmetric)"$' "explicit or symmetric"
+for name in PYTHON MPIEXEC LOGIN; do
+  expect "$name" '=".+"$' "a value"
+done
+"$FLUXBENCH_PYTHON" -c 'import bench.cli' 2>/dev/null ||
+  fail "FLUXBENCH_PYTHON=$FLUXBENCH_PYTHON: expected a Python with fluxbench; ./run --help makes .venv/bin/python one"
 [[ -n $dry_run ]] || command -v sbatch >/dev/null || fail "sbatch: not found; on a machine without Slurm: ./run"
 
 # A line a stage; it refuses a configuration that is wrong, before anything is submitted.
@@ -67,27 +82,32 @@ of_run() {
 }
 run=$(of_run run)
 logs=$(of_run folder)/logs
+submitted=$(mktemp) # the jobs' numbers, since job() runs in subshells
+trap 'rm "$submitted"' EXIT
+exec 3>&1
 
 # job NAME FILES "IDs that it waits for" SCRIPT STAGE [options of sbatch]: its id
 #
 # Of jobs that write the same FILES one runs at a time, also of several submissions: they share a name, and singleton.
 job() {
-  local name=$1 files=$2 after=$3 script=$4 stage=$5 log=%j
+  local name=$1 files=$2 after=$3 script=$4 stage=$5 log=%j id
   shift 5
   [[ $* == *--array* ]] && log=%A-%a
   local command=(sbatch --parsable "--job-name=fluxbench-$run-$files" "--output=$logs/$name-$log.log" --open-mode=append
-    --requeue "--signal=B:USR1@$FLUXBENCH_WARNING" --kill-on-invalid-dep=yes
+    --export=ALL --requeue "--signal=B:USR1@$FLUXBENCH_WARNING" --kill-on-invalid-dep=yes
     "--dependency=singleton${after:+,afterok:$after}" "${options[@]}" "$@" "slurm/$script")
   [[ $stage == - ]] || command+=("$stage" --profile "$profile" "${settings[@]}")
   if [[ -n $dry_run ]]; then
-    printf '%q ' "${command[@]}" >&2
-    echo >&2
+    printf '%q ' "${command[@]}" >&3
+    echo >&3
     echo "<$name>"
+  elif id=$("${command[@]}"); then
+    echo "$name: job ${id%%;*}" >&3
+    echo "${id%%;*}" | tee -a "$submitted"
+  elif [[ -s $submitted ]]; then
+    fail "sbatch refused the job $name, see above; to take back those before it: scancel $(paste -sd ' ' "$submitted")"
   else
-    local id
-    id=$("${command[@]}") || fail "sbatch refused the job $name, see above; those before it: scancel ${after//:/ }"
-    echo "$name: job ${id%%;*}" >&2
-    echo "${id%%;*}"
+    fail "sbatch refused the job $name, see above"
   fi
 }
 
@@ -96,7 +116,7 @@ for name in $(compgen -e | grep -E '^(SLURM_|SRUN_|PMI)' || true); do
   [[ $name == SLURM_CONF ]] || unset "$name"
 done
 
-[[ -n $dry_run ]] || mkdir -p "$logs"
+[[ -n $dry_run ]] || mkdir -p "$logs" || fail "$logs: cannot be made"
 solve=$(job solve data "" mpi.sbatch solve "--array=1-$FLUXBENCH_SOLVE_JOBS" "${FLUXBENCH_SOLVE[@]}")
 consolidate=$(job consolidate data "$solve" mpi.sbatch solve "${FLUXBENCH_SOLVE[@]}" --nodes=1 --ntasks=1)
 train=$(job train networks "$consolidate" ray.sbatch train "${FLUXBENCH_TRAIN[@]}")
@@ -109,4 +129,7 @@ report=$(job report scores "$score" node.sbatch report "${FLUXBENCH_REPORT[@]}")
 if [[ -n ${FLUXBENCH_ASV:-} ]]; then
   job asv asv "$report" asv.sbatch - "${FLUXBENCH_ASV[@]}" >/dev/null
 fi
-[[ -n $dry_run ]] || echo "logs: $logs; squeue --me; the report will be $(of_run results)/report.md"
+[[ -z $dry_run ]] || exit 0
+echo "logs: $logs; the report will be $(of_run results)/report.md"
+again=(status --profile "$profile" "${settings[@]}")
+echo "how it stands: squeue --me, and here$(printf ' %q' "$FLUXBENCH_PYTHON" -m bench.cli "${again[@]}")"

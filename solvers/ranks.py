@@ -30,7 +30,8 @@ def job(action: Callable[[MPI.Comm], None], ranks: int | None) -> int:
     comm = MPI.COMM_WORLD
     try:
         if ranks not in {None, comm.size}:  # a launcher of another MPI starts so many single ranks
-            raise InputError(f"--ranks: expected an MPI job of {ranks}, found one of {comm.size}")
+            hint = "is the launcher (FLUXBENCH_MPIEXEC) that of another MPI than mpi4py's?"
+            raise InputError(f"ranks: expected an MPI job of {ranks}, found one of {comm.size}; {hint}")
         action(comm)
     except InputError as error:
         if comm.rank == 0:  # every rank has the same error

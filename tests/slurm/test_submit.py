@@ -27,7 +27,7 @@ def test_a_dry_run_prints_the_jobs_and_leaves_nothing(tmp_path: Path) -> None:
     arguments = ["--account", "X", "--partition", "Y", "--profile", "mine.toml", "--set", f"root={tmp_path}"]
     done = submit(tmp_path, SITE + "FLUXBENCH_ASV=(--exclusive)\n", *arguments)
     assert done.returncode == 0, done.stderr
-    lines = done.stderr.splitlines()
+    lines = done.stdout.splitlines()
     logs = [re.search(r"logs/(\w+)-%", line)[1] for line in lines]  # type: ignore[index]
     assert logs == ["solve", "consolidate", "train", "sample", "reference", "score", "report", "asv"]
     names = [re.search(r"--job-name=fluxbench-quick-(\w+)", line)[1] for line in lines]  # type: ignore[index]
@@ -49,7 +49,7 @@ def test_a_dry_run_prints_the_jobs_and_leaves_nothing(tmp_path: Path) -> None:
 def test_the_example_is_a_site(tmp_path: Path) -> None:
     done = submit(tmp_path, EXAMPLE.replace(".venv/bin/python", sys.executable))
     assert done.returncode == 0, done.stderr
-    assert len(done.stderr.splitlines()) == 7
+    assert len(done.stdout.splitlines()) == 7
 
 
 @pytest.mark.parametrize(
@@ -57,15 +57,40 @@ def test_the_example_is_a_site(tmp_path: Path) -> None:
     [
         (SITE.replace("FLUXBENCH_TRAIN", "TRAIN"), [], "FLUXBENCH_TRAIN is not set"),
         (SITE, ["--set", "flux.epoch=1"], "flux.epoch: unknown key"),
-        (SITE, ["--set"], "--set: expected KEY=VALUE"),
+        (
+            SITE.replace("SOLVE=(--nodes=2 --ntasks=2 --time=00:05:00)", "SOLVE=--ntasks=2"),
+            [],
+            "FLUXBENCH_SOLVE: expected options of sbatch in parentheses",
+        ),
+        (SITE.replace("SOLVE_JOBS=2", "SOLVE_JOBS=0"), [], "FLUXBENCH_SOLVE_JOBS: expected a number above 0, found"),
+        (SITE.replace("RAY=explicit", "RAY=yes"), [], "FLUXBENCH_RAY: expected explicit or symmetric, found"),
+        (SITE.replace(sys.executable, "/no/python"), [], "expected a Python with fluxbench; ./run --help makes"),
+        (SITE, ["--set"], "--set: expected a value, found nothing"),
+        (SITE, ["--account", "--dry-run"], "--account: expected a value, found --dry-run"),
         (SITE, ["--wibble"], "found --wibble"),
     ],
 )
 def test_what_is_wrong_is_refused_in_one_line(site: str, arguments: list[str], expected: str, tmp_path: Path) -> None:
     done = submit(tmp_path, site, *arguments)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert expected in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_refused_submission_names_the_jobs_before_it(tmp_path: Path) -> None:
+    """An sbatch that takes two jobs stands in for a Slurm with a limit."""
+    (tmp_path / "site.env").write_text(SITE)
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text(
+        '#!/bin/sh\necho job >>"$0.count"\nn=$(wc -l <"$0.count")\n[ "$n" -le 2 ] && echo "10$n;cluster"\n'
+    )
+    sbatch.chmod(0o755)
+    command = [REPOSITORY / "slurm" / "submit.sh", "--set", f"root={tmp_path}", "--account=X"]
+    settings = os.environ | {"FLUXBENCH_SITE": "site.env", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == "solve: job 101\nconsolidate: job 102\n"
+    assert "sbatch refused the job train, see above; to take back those before it: scancel 101 102" in done.stderr
 
 
 def test_a_site_that_is_not_described_is_asked_for(tmp_path: Path) -> None:

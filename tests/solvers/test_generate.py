@@ -244,7 +244,7 @@ def test_ranks_that_do_not_know_each_other_are_refused(tmp_path: Path) -> None:
     """What a launcher of another MPI does: several single ranks."""
     alone = [*command(tmp_path / "x.h5"), "--ranks", "2"]
     done = subprocess.run(alone, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert "--ranks: expected an MPI job of 2, found one of 1" in error_line(done)
+    assert "ranks: expected an MPI job of 2, found one of 1" in error_line(done)
 
 
 @pytest.mark.parametrize(
