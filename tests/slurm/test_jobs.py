@@ -118,7 +118,7 @@ def test_a_rank_that_is_killed_ends_its_job_and_cancels_what_waits_for_it(slurm:
     assert "JobState=CANCELLED" in jobs.show("report")
     assert "the MPI job ended with status" in jobs.log("solve")
     assert re.search(
-        rf"put right: FLUXBENCH_SITE=\S+ slurm/submit.sh --profile quick --set {SMALL[0]}", jobs.log("solve")
+        rf"put right: FLUXBENCH_SITE=\S+ \S+/slurm/submit.sh --profile quick --set {SMALL[0]}", jobs.log("solve")
     )
     assert not list(data.glob("*.h5"))
     assert list((data / "linear.h5.shards").glob("*.h5"))
