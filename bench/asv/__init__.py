@@ -1,1 +1,5 @@
-"""Speed over time, by airspeed velocity: ``asv run -E existing``. Each module benchmarks the package of its name."""
+"""What asv measures at a commit: times and memory of solvers, training and samplers, and the accuracy of a small run.
+
+asv runs the benchmarks that are here on the code of another commit, so they go by what seldom changes: the command line
+and its tables where that will do.
+"""

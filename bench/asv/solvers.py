@@ -1,4 +1,4 @@
-"""Forward problems: samples, Jacobians and set-up, by problem, mesh and number of samples."""
+"""Forward problems: samples, Jacobians and set-up, by problem, mesh, number of samples and block."""
 
 import tempfile
 from pathlib import Path
@@ -8,7 +8,7 @@ from mpi4py import MPI
 import numpy as np
 
 import solvers  # noqa: F401 - its thread settings count only if they come before numpy
-from solvers import datasets
+from solvers import datasets, nonlinear
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.flux_problems.linear import LINEAR
 from solvers.flux_problems.nonlinear import NONLINEAR
@@ -25,9 +25,9 @@ def fluxes(problem: str, samples: int) -> np.ndarray:
 
 
 class Measure:
-    """Sensor values of a batch of samples, once the solver is set up."""
+    """Sensor values of samples, once the solver is set up."""
 
-    params = (PROBLEMS, (100, 1_000, 10_000))
+    params = (PROBLEMS, (1_000, 10_000))
     param_names = ("problem", "samples")
     timeout = 300
 
@@ -46,6 +46,26 @@ class Measure:
     def peakmem_measure(self, ready: dict[str, Simulator], problem: str, samples: int) -> None:
         """Bytes at the most."""
         ready[problem].measure(self.flux)
+
+
+class Block:
+    """256 samples of the nonlinear problem, so many of them advanced together."""
+
+    params = (16, 64, 128, 256)
+    param_names = ("block",)
+
+    def setup_cache(self) -> Simulator:
+        """Set up the solver once."""
+        return simulator(NONLINEAR)
+
+    def setup(self, ready: Simulator, block: int) -> None:
+        """Draw the fluxes."""
+        nonlinear.BATCH = block
+        self.flux = fluxes(NONLINEAR.name, 256)
+
+    def time_measure(self, ready: Simulator, block: int) -> None:
+        """Seconds for all samples."""
+        ready.measure(self.flux)
 
 
 class Jacobian:
@@ -92,16 +112,20 @@ class Generate:
 
 
 class PaperMesh:
-    """The paper's 850 x 200 linear triangles."""
+    """The paper's 850 x 200 linear triangles, for one sample of the nonlinear problem."""
 
-    number, repeat, timeout = 1, 3, 300
+    number, repeat, rounds, timeout = 1, 3, 1, 300
 
     def setup(self) -> None:
-        """Set up the script that is measured against."""
-        self.script = StockScript(NONLINEAR)
-        self.flux = fluxes(NONLINEAR.name, 1)[0]
-        self.script.measure(self.flux)  # MUMPS orders the unknowns once
+        """Set up the batched solver, and the script that it is measured against."""
+        self.flux = fluxes(NONLINEAR.name, 16)
+        self.script, self.batched = StockScript(NONLINEAR), simulator(NONLINEAR, "paper")
+        self.script.measure(self.flux[0])  # MUMPS orders the unknowns once
 
     def time_stock_snes(self) -> None:
-        """Seconds for one sample of the nonlinear problem by stock SNES, all set up."""
-        self.script.measure(self.flux)
+        """Seconds for one sample by stock SNES."""
+        self.script.measure(self.flux[0])
+
+    def time_batched(self) -> None:
+        """Seconds for 16 samples."""
+        self.batched.measure(self.flux)

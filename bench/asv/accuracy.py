@@ -1,0 +1,81 @@
+"""Accuracy of a small run, ``accuracy.toml``: every entry of Table 2, and the linear flux problem by noise level.
+
+Networks are trained once a commit. Errors all, so that lower is better: where a metric has its best value elsewhere, its
+distance from that is tracked.
+"""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+PROFILE = Path(__file__).with_name("accuracy.toml")
+FORMULATIONS = ("ve", "vp-k2")
+SAMPLERS = ("ODE", "SDE")
+
+Scores = dict[tuple[str, ...], float]
+"""By metric, problem, noise level, formulation and sampler."""
+
+
+def setup_cache() -> Scores:
+    """Solve, train, sample and score, and read the tidy table."""
+    here = Path.cwd()
+    command = [sys.executable, "-m", "bench.cli", "run", "--profile", str(PROFILE), "--address", "none"]
+    subprocess.run([*command, "--set", f"root={here}"], check=True)
+    with (here / "results" / "accuracy" / "scores.csv").open(newline="", encoding="utf-8") as file:
+        return {
+            tuple(row[name] for name in ("metric", "problem", "noise", "formulation", "sampler")): float(row["value"])
+            for row in csv.DictReader(file)
+            if not row["wall"]
+        }
+
+
+setup_cache.timeout = 3600  # type: ignore[attr-defined]
+
+
+class Table2:
+    """An entry of Table 2, in one reading of its metric, and in the exact distance."""
+
+    params = (("tanh", "bimodal", "spiral"), FORMULATIONS, SAMPLERS)
+    param_names = ("problem", "formulation", "sampler")
+    unit = "x"
+
+    def track_s1(self, scores: Scores, problem: str, formulation: str, sampler: str) -> float:
+        """Entropic transport cost to the test samples in a band of y."""
+        return scores["S1", problem, "", formulation, sampler]
+
+    def track_w1(self, scores: Scores, problem: str, formulation: str, sampler: str) -> float:
+        """1-Wasserstein distance to the exact conditional."""
+        return scores["W1", problem, "", formulation, sampler]
+
+
+class Flux:
+    """The linear flux problem at a noise level, against truths and reference posteriors."""
+
+    params = (("0.01", "0.1", "0.3"), FORMULATIONS, SAMPLERS)
+    param_names = ("noise", "formulation", "sampler")
+    unit = "1"
+
+    def track_error(self, scores: Scores, noise: str, formulation: str, sampler: str) -> float:
+        """Error of the posterior mean, in mean fluxes."""
+        return scores["error", "linear", noise, formulation, sampler]
+
+    def track_calibration_error(self, scores: Scores, noise: str, formulation: str, sampler: str) -> float:
+        """Mean distance of credible intervals' coverage from their level."""
+        return scores["calibration error", "linear", noise, formulation, sampler]
+
+    def track_excess_error(self, scores: Scores, noise: str, formulation: str, sampler: str) -> float:
+        """Error beyond the reference posterior's, in mean fluxes."""
+        return scores["excess error", "linear", noise, formulation, sampler]
+
+    def track_spread_error(self, scores: Scores, noise: str, formulation: str, sampler: str) -> float:
+        """Distance from 1 of the ratio of standard deviations to the reference posterior's."""
+        return abs(scores["std ratio", "linear", noise, formulation, sampler] - 1.0)
+
+    def track_marginal_w1(self, scores: Scores, noise: str, formulation: str, sampler: str) -> float:
+        """1-Wasserstein distance to the reference posterior, segment by segment, in its standard deviations."""
+        return scores["marginal W1", "linear", noise, formulation, sampler]
+
+    def track_sliced_w1(self, scores: Scores, noise: str, formulation: str, sampler: str) -> float:
+        """1-Wasserstein distance to the reference posterior along random directions, whitened."""
+        return scores["sliced W1", "linear", noise, formulation, sampler]

@@ -1,0 +1,49 @@
+"""An asv environment that is one commit's files, run by the Python that runs asv.
+
+asv's own environments install each commit with all that it needs, gigabytes of it. Here a commit is checked out and put
+before everything else on Python's path; all its packages are those of the Python that measures. So a difference between
+two commits is one of their code, any commit can be measured from any other, and results carry no path of the machine.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, override
+
+from asv.config import Config
+from asv.environment import Environment
+from asv.repo import Repo
+
+
+class CommitEnvironment(Environment):
+    """asv's ``environment_type`` of the name ``commit``."""
+
+    tool_name = "commit"
+
+    @classmethod
+    @override
+    def matches(cls, python: str) -> bool:
+        return python == f"{sys.version_info.major}.{sys.version_info.minor}"
+
+    @override
+    def check_presence(self) -> bool:
+        return Path(self._path).is_dir()
+
+    @override
+    def _setup(self) -> None:
+        Path(self._path).mkdir(parents=True)
+
+    @override
+    def install_project(self, conf: Config, repo: Repo, commit_hash: str) -> None:
+        self._set_installed_commit_hash(None)
+        self.checkout_project(repo, commit_hash)
+        self._set_installed_commit_hash(commit_hash)
+
+    @override
+    def find_executable(self, executable: str) -> str:
+        return sys.executable
+
+    @override
+    def run(self, args: list[str], **kwargs: Any) -> Any:
+        environment = {**kwargs.pop("env", os.environ), "ASV_PYTHONPATH": self._build_root}
+        return self.run_executable("python", args, env=environment, **kwargs)
