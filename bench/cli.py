@@ -12,6 +12,7 @@ from pathlib import Path
 from bench import stages
 from bench.config import Config, load, profiles
 from bench.status import describe as describe_run
+from bench.trends import command as trends
 from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
 from solvers.shards import Part
@@ -57,6 +58,10 @@ STAGES = {
         "check the forward solvers against refined meshes and stock SNES; writes results/verification",
         "fluxbench verify --samples 8",
     ),
+    "bench": (
+        "measure speed and accuracy commit by commit, by asv",
+        "fluxbench bench run  (this commit)\n  fluxbench bench compare main --bench samplers",
+    ),
     "info": (
         "print versions, host, MPI, PETSc, torch and GPU",
         "fluxbench info",
@@ -90,7 +95,9 @@ def parser() -> argparse.ArgumentParser:
             )
             command.add_argument("--samples", type=int, default=8, help="samples of the prior to compare (default: 8)")
             command.add_argument("--root", type=Path, default=Path(), help="where results/ lies (default: here)")
-        if name in ("verify", "info"):
+        if name == "bench":
+            trends.add_options(command)
+        if name in ("verify", "bench", "info"):
             continue
         command.add_argument(
             "--profile", default="quick", help=f"{', '.join(profiles())}, or a TOML file of your own (default: quick)"
@@ -154,6 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(describe())
             case "verify":
                 return _verify(options)
+            case "bench":
+                return trends.act(options, stages.say)
             case "status":
                 print(describe_run(_config(options)))
             case "infer":

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,7 +16,7 @@ from training.trainer import draw_times, train
 NETWORKS = ("paper, densities", "paper, flux", "tuned, densities", "tuned, flux")
 
 
-def cell_of(network: str, **changes: int) -> Cell:
+def cell_of(network: str, **changes: Any) -> Cell:
     """A network's cell, with hyper-parameters of its own."""
     recipe, kind = network.split(", ")
     return Cell(kind, "vp-k2", 0.0, recipe, 0, replace(RECIPES[recipe][kind], **changes))

@@ -56,15 +56,17 @@ def rows(samples: Floats, known: Known, geometry: Geometry) -> list[Row]:
         geometry: of the segments.
     """
     x = np.maximum(samples, 0.0)
+    shares = calibration.ranks(x, known.truth)
     errors, stds = marginal.errors(x, known.truth, known.mean_flux), marginal.stds(x)
-    crps = marginal.crps(x, known.truth)
+    crps, tarp = marginal.crps(x, known.truth), calibration.tarp(x, known.truth)[:, None]
     found = [
         _row("error", errors, TRUTH),
         _row("std", stds, ""),
         _row("coverage", marginal.covered(x, known.truth), TRUTH),
         _row("CRPS", crps, TRUTH),
-        _p_value("SBC p-value", calibration.ranks(x, known.truth)),
-        _p_value("TARP p-value", calibration.tarp(x, known.truth)[:, None]),
+        _number("calibration error", calibration.error(shares), shares),
+        _number("SBC p-value", calibration.uniformity(shares), shares),
+        _number("TARP p-value", calibration.uniformity(tarp), tarp),
     ]
     if known.exact is not None:
         exact = known.exact
@@ -135,6 +137,6 @@ def _row(metric: str, values: Floats, reference: str) -> Row:
     }
 
 
-def _p_value(metric: str, shares: Floats) -> Row:
-    value = calibration.uniformity(shares)
+def _number(metric: str, value: float, shares: Floats) -> Row:
+    """Of all measurements together, without an error of its own."""
     return {"metric": metric, "value": value, "error": None, "reference": TRUTH, "measurements": len(shares)}

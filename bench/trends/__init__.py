@@ -1,1 +1,1 @@
-"""Speed and accuracy over time, by asv (airspeed velocity): measure commits, compare two of them, publish the history."""
+"""Speed and accuracy over time, by asv (airspeed velocity): measure commits, compare two, publish the history."""

@@ -20,6 +20,12 @@ class CommitEnvironment(Environment):
 
     tool_name = "commit"
 
+    def __init__(
+        self, conf: Config, python: str, requirements: dict[str, str], tagged_env_vars: dict[Any, str]
+    ) -> None:
+        self._requirements = requirements  # asv's own class wants it before it starts
+        super().__init__(conf, python, requirements, tagged_env_vars)
+
     @classmethod
     @override
     def matches(cls, python: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from asv import util
+from asv.machine import Machine, MachineCollection
 
 from bench.trends.measurements import CONFIGURATION, Measurement, configuration, of_commit
 from solvers.errors import InputError
@@ -70,12 +71,10 @@ def measure(
         InputError: if a commit has no measurement after that, or asv found nothing to run.
     """
     config = configuration(path)
-    _asv(path, "machine", "--yes", "--machine", machine)
+    MachineCollection.save(machine, Machine.get_defaults() | {"machine": machine})  # or asv would ask
     hashes = path.resolve().parent / config.env_dir / "commits.txt"
     write_text(hashes, "\n".join(commits) + "\n")
-    status = _asv(
-        path, "run", f"HASHFILE:{hashes}", "--machine", machine, "--bench", pattern, "--show-stderr", *options
-    )
+    status = asv(path, "run", f"HASHFILE:{hashes}", "--machine", machine, "--bench", pattern, "--show-stderr", *options)
     if status not in {0, 2}:  # 2 says that benchmarks have failed, and their values are missing
         raise InputError(f"asv run ended with status {status}, see above; nothing was measured")
     found = {commit: matching(of_commit(config, machine, commit), pattern) for commit in commits}
@@ -90,6 +89,7 @@ def matching(measurements: Iterable[Measurement], pattern: str) -> list[Measurem
     return [each for each in measurements if re.search(pattern, each.name)]
 
 
-def _asv(path: Path, *arguments: str) -> int:
+def asv(path: Path, *arguments: str) -> int:
+    """Run asv and return its exit status."""
     command = [sys.executable, "-m", "asv", "--config", str(path), *arguments]
     return subprocess.run(command, check=False).returncode

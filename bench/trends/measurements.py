@@ -40,7 +40,7 @@ class Measurement:
 
 
 def configuration(path: Path = CONFIGURATION) -> Config:
-    """asv's configuration of the checkout that one works in.
+    """The configuration of asv in the checkout that one works in.
 
     Raises:
         InputError: if there is none.

@@ -208,7 +208,9 @@ def test_single_ranks_are_not_taken_for_an_mpi_job(slurm: PrivateSlurm, tmp_path
 def test_a_node_that_does_not_join_is_named(slurm: PrivateSlurm) -> None:
     """A head alone, where two nodes should be."""
     start = ["ray", "start", "--head", f"--node-ip-address={NETWORK}.254", "--port=10007", "--num-cpus=1"]
+    start += ["--min-worker-port=0", "--max-worker-port=0"]  # those it would take by itself begin at 10002
     environment = slurm.environment | {"PATH": f"{Path(sys.executable).parent}:{slurm.environment['PATH']}"}
+    environment["RAY_AUTH_MODE"] = "disabled"
     try:
         subprocess.run([*start, "--include-dashboard=false"], env=environment, check=True, capture_output=True)
         command = [sys.executable, "-m", "training.nodes", f"{NETWORK}.254:10007", "2", "1"]
