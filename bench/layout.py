@@ -39,6 +39,11 @@ def bound_path(config: Config, problem: str, noise: float | None) -> Path:
     return config.runs / "scores" / f"{problem}{level}_bounds.json"
 
 
+def cost_path(config: Config, cell: Cell) -> Path:
+    """What every sampler costs on a cell's network, and what it is worth."""
+    return config.runs / "scores" / f"{cell.name}_costs.json"
+
+
 def reference_path(config: Config, problem: str, noise: float) -> Path:
     """Reference posteriors of a flux problem at a noise level."""
     return config.runs / "references" / f"{problem}_noise-{noise:g}.h5"

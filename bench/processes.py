@@ -7,19 +7,16 @@ relations that make it one, and the figure of sigma against m and against t for 
 """
 
 import sys
-from pathlib import Path
 
-import numpy as np
 import torch
-from matplotlib import pyplot as plt
 from torch import Tensor
 
-from bench.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, save
 from bench.goals import Found, Options, goal, measuring_command
+from bench.pictures.processes import figure1
+from bench.pictures.style import save
 from diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
 from solvers.storage import Row
 
-ORDERS = (0.5, 1.0, 2.0, 4.0, 8.0)
 PROCESSES: tuple[Formulation, ...] = (
     VarianceExploding(12.0),
     LinearVarianceExploding(5.0),
@@ -55,33 +52,12 @@ def defects(process: Formulation, t: Tensor) -> Row:
     }
 
 
-def figure1(folder: Path) -> Path:
-    """Sigma against m, and against t, for VP of several orders; VE for comparison."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.8), layout="constrained")
-    t = torch.linspace(0.0, 1.0, 401, dtype=torch.float64)
-    for k, colour in zip(ORDERS, (SKY, BLUE, ORANGE, GREEN, PURPLE), strict=True):
-        process = VariancePreserving(k=k)
-        m, sigma = process.m(t).numpy(), process.sigma(t).numpy()
-        label = f"VP, k = {k:g}" + (" (Song et al.)" if k == 2.0 else "")
-        left.plot(m, sigma, color=colour, label=label)
-        right.plot(t, sigma, color=colour)
-    exploding = VarianceExploding(12.0)
-    inside = exploding.sigma(t).numpy() <= 1.2
-    left.plot(np.ones(inside.sum()), exploding.sigma(t).numpy()[inside], color="0.5", ls=":", label="VE, geometric")
-    right.plot(t[inside], exploding.sigma(t).numpy()[inside], color="0.5", ls=":")
-    left.set(xlabel="m", ylabel="sigma", ylim=(0.0, 1.25))
-    right.set(xlabel="t", ylim=(0.0, 1.25))
-    figure.legend(loc="outside lower center", ncols=6, frameon=False, fontsize=8)
-    figure.suptitle("Kernel N(m x_0, sigma^2 I) of the forward processes: sigma = (1 - m^k)^(1/k)", fontsize=10)
-    return save(folder / "figure1.png", figure)
-
-
 def compare(options: Options) -> Found:
     """The table, the figure and the goal."""
     rows = table1()
     worst = max(max(row["defect of m"], row["defect of sigma^2"]) for row in rows)
     reached = [goal("largest defect of the two relations", worst, worst <= ALLOWED, f"at most {ALLOWED:g}")]
-    figure1(options.root / "results" / "processes")
+    save(options.root / "results" / "processes" / "figure1.png", figure1().figure)
     return {"Table 1, evaluated (T = 1; schedules: docs/diffusion.md)": rows}, reached
 
 

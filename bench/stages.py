@@ -281,8 +281,9 @@ def score(config: Config) -> None:
     Raises:
         InputError: if a sample file is missing or damaged.
     """
-    from bench import report as reports
+    from bench import costs
     from bench import score as scores
+    from bench.report.write import write_tables
 
     for problem in config.problems:
         layout.solved(config, problem)
@@ -298,20 +299,23 @@ def score(config: Config) -> None:
         tasks.append((name, 1, partial(scores.bound, config, problem, level)))
     for cell, integrator in layout.sampled(config):
         tasks.append((f"{cell.name} {integrator.label}", 1, partial(scores.score, config, cell, integrator)))
+    tasks += [
+        (f"{cell.name} by every sampler", 1, partial(costs.measure, config, cell)) for cell in costs.studied(config)
+    ]
     workers.run(tasks, config.worker_count, "score", "set", lambda number: tasks[number][0])
-    reports.write_tables(config)
+    write_tables(config)
 
 
 def report(config: Config) -> None:
-    """Write tables in Markdown and figures, and print the tables.
+    """Write the report, as a page of HTML and in Markdown, and print its tables.
 
     Raises:
         InputError: if a score or a sample file is missing or made otherwise.
     """
-    from bench import report as reports
+    from bench.report.write import write_report
 
-    say(reports.write_report(config))
-    say(f"Tables and figures: {config.results}")
+    say(write_report(config))
+    say(f"Tables and figures: {config.results / 'report.html'}, report.md")
 
 
 def held(config: Config, stage: str) -> AbstractContextManager[None]:

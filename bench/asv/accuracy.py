@@ -17,13 +17,27 @@ Scores = dict[tuple[str, ...], float]
 """By metric, problem, noise level, formulation and sampler."""
 
 
+STAGES = ("solve", "reference", "train", "sample", "score")
+
+
 def setup_cache() -> Scores:
     """Solve, train, sample and score, and read the tidy table."""
-    here = Path.cwd()
-    command = [sys.executable, "-m", "bench.cli", "run", "--profile", str(PROFILE), "--address", "none"]
-    subprocess.run([*command, "--set", f"root={here}"], check=True)
-    with (here / "results" / "accuracy" / "scores.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if not row["wall"]]
+    run(Path.cwd())
+    return read(Path.cwd())
+
+
+def run(root: Path, *changes: str) -> None:
+    """The small run, with changes of its configuration, through the command line, which seldom changes."""
+    options = [text for change in (f"root={root}", "address=none", *changes) for text in ("--set", change)]
+    for stage in STAGES:
+        command = [sys.executable, "-m", "bench.cli", stage, "--profile", str(PROFILE), *options]
+        subprocess.run(command, check=True)
+
+
+def read(root: Path, seed: str = "0") -> Scores:
+    """What networks of a training seed have reached."""
+    with (root / "results" / "accuracy" / "scores.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if not row["wall"] and row["seed"] == seed]
     scores: Scores = {}
     for row in rows:
         where = tuple(row[name] for name in ("problem", "noise", "formulation", "sampler"))

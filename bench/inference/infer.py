@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from bench import draw, layout
 from bench.config import Config
-from bench.figures import BLUE, SKY, save
 from bench.inference.measurement import UNUSUAL, measured, read_rows, shares_as_far
+from bench.pictures.style import BLUE, SKY, save
 from bench.samples import Integrator
 from solvers import datasets
 from solvers.errors import InputError

@@ -36,6 +36,7 @@ class Verdict:
 
     Attributes:
         name: of the benchmark, with its parameters.
+        kind: of measurement.
         base: what is compared with; None if it failed.
         new: what is judged; None if it failed.
         threshold: share by which ``new`` may exceed ``base``.
@@ -43,6 +44,7 @@ class Verdict:
     """
 
     name: str
+    kind: str
     base: float | None
     new: float | None
     threshold: float
@@ -83,17 +85,13 @@ def compare(
         raise InputError(f"expected two commits, found {base} and {new}, which are the same")
     thresholds = configuration().regressions_thresholds
     verdicts = _judged(pair, machine, pattern, rounds, thresholds)
-    suspects = [each for each in verdicts if each.worse and _is_timing(each.name)]
+    suspects = [each for each in verdicts if each.worse and each.kind == "time"]
     if suspects:
         say(f"{len(suspects)} timing(s) look slower; they are measured again")
         again = "|".join(f"^{re.escape(each.name)}$" for each in suspects)
         confirmed = {each.name: each for each in _judged(pair, machine, again, rounds, thresholds)}
         verdicts = [confirmed.get(each.name, each) for each in verdicts]
     return verdicts
-
-
-def _is_timing(name: str) -> bool:
-    return ".time_" in name
 
 
 def _judged(
@@ -114,7 +112,7 @@ def judge(base: Measurement, new: Measurement, allowed: float) -> Verdict:
         worse = bool(mannwhitneyu(new.samples, bar, alternative="greater").pvalue < SIGNIFICANT)
     else:
         worse = new.value > (1.0 + allowed) * base.value
-    return Verdict(new.name, base.value, new.value, allowed, worse)
+    return Verdict(new.name, new.kind, base.value, new.value, allowed, worse)
 
 
 def threshold(thresholds: dict[str, float], name: str) -> float:

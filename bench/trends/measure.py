@@ -77,7 +77,7 @@ def measure(
     status = asv(path, "run", f"HASHFILE:{hashes}", "--machine", machine, "--bench", pattern, "--show-stderr", *options)
     if status not in {0, 2}:  # 2 says that benchmarks have failed, and their values are missing
         raise InputError(f"asv run ended with status {status}, see above; nothing was measured")
-    found = {commit: matching(of_commit(config, machine, commit), pattern) for commit in commits}
+    found = {commit: matching(of_commit(Path(config.results_dir), machine, commit), pattern) for commit in commits}
     for commit, measurements in found.items():
         if all(each.value is None for each in measurements):
             raise InputError(f"commit {commit[:8]}: nothing was measured, see above")

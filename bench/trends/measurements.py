@@ -1,12 +1,13 @@
 """What asv has found out about commits: values, and how sure they are."""
 
 import itertools
+import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asv.benchmarks import Benchmarks
 from asv.config import Config
 from asv.results import Results, iter_results_for_machine_and_hash
 
@@ -21,16 +22,16 @@ class Measurement:
 
     Attributes:
         benchmark: its name.
+        kind: ``"time"``, ``"peakmemory"`` or ``"track"``.
         parameters: as asv writes them, in order.
         value: seconds, bytes or a tracked number, of which less is better; None if it failed.
-        statistics: asv's, of a timing; None where a value is all there is.
         samples: the timing's samples, where they were kept.
     """
 
     benchmark: str
+    kind: str
     parameters: tuple[str, ...]
     value: float | None
-    statistics: dict[str, Any] | None
     samples: list[float] | None
 
     @property
@@ -50,34 +51,42 @@ def configuration(path: Path = CONFIGURATION) -> Config:
     return Config.load(str(path))
 
 
-def benchmarks(config: Config) -> Benchmarks:
-    """All benchmarks that were ever found.
+def benchmarks_in(folder: Path) -> dict[str, dict[str, Any]]:
+    """What is known of every benchmark that was ever found, by name.
+
+    Args:
+        folder: of asv's results.
 
     Raises:
         InputError: if nothing was measured yet.
     """
-    if not (Path(config.results_dir) / "benchmarks.json").exists():
-        raise InputError(f"{config.results_dir}: expected results; `fluxbench bench run` makes them")
-    return Benchmarks.load(config)
+    path = folder / "benchmarks.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected results of asv; `fluxbench bench run` makes them") from error
+    return {name: benchmark for name, benchmark in found.items() if name != "version"}
 
 
-def of_commit(config: Config, machine: str, commit: str) -> list[Measurement]:
+def of_commit(folder: Path, machine: str, commit: str) -> list[Measurement]:
     """All that is known of a commit on a machine, in the order of names."""
-    known, found = benchmarks(config), list[Measurement]()
-    for results in iter_results_for_machine_and_hash(config.results_dir, machine, commit):
-        for benchmark in sorted(results.get_result_keys(known)):
-            found += _unrolled(results, benchmark, known[benchmark]["params"])
-    return found
+    known = benchmarks_in(folder)
+    results = iter_results_for_machine_and_hash(str(folder), machine, commit)
+    return [measurement for each in results for measurement in unrolled(each, known)]
 
 
-def _unrolled(results: Results, benchmark: str, params: list[list[str]]) -> list[Measurement]:
-    """One measurement for each set of parameters; skipped ones are left out."""
-    values = results.get_result_value(benchmark, params)
-    statistics = results.get_result_stats(benchmark, params)
-    samples = results.get_result_samples(benchmark, params)
-    rows = zip(itertools.product(*params), values, statistics, samples, strict=True)
-    return [
-        Measurement(benchmark, each, value, stats, kept)
-        for each, value, stats, kept in rows
-        if value is None or not math.isnan(value)
-    ]
+def unrolled(results: Results, known: dict[str, dict[str, Any]]) -> Iterator[Measurement]:
+    """One measurement for each benchmark and set of its parameters; skipped ones are left out, and those of a benchmark
+    that has become another one since.
+    """
+    for benchmark in sorted(results.get_result_keys(known)):
+        params = known[benchmark]["params"]
+        rows = zip(
+            itertools.product(*params),
+            results.get_result_value(benchmark, params),
+            results.get_result_samples(benchmark, params),
+            strict=True,
+        )
+        for parameters, value, samples in rows:
+            if value is None or not math.isnan(value):
+                yield Measurement(benchmark, known[benchmark]["type"], parameters, value, samples)

@@ -30,6 +30,7 @@ CHANGES = [
     "flux.epochs=300",
     "training.formulations=['vp-k2']",
     "sampling.alphas=[0.0]",
+    "sampling.costs=0",
 ]
 
 

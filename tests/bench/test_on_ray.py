@@ -33,6 +33,7 @@ SMALL = [
     "training.recipes=['paper']",
     "training.formulations=['ve', 'vp-k1', 'vp-k2']",
     "sampling.alphas=[0.0]",
+    "sampling.costs=0",
     "sampling.ode='exponential'",
 ]
 

@@ -1,9 +1,11 @@
 """The whole pipeline through the command line, small: it runs, resumes, reproduces itself and refuses bad input."""
 
 import csv
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
 
@@ -12,10 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from bench import draw, layout, report, samples, score
+from bench import draw, layout, samples, score
 from bench.cli import main
 from bench.config import Config, load
 from bench.log_density import log_densities
+from bench.pictures import style
+from bench.report.write import write_report, write_tables
 from bench.samples import Integrator, PosteriorSamples
 from solvers import datasets
 from solvers.datasets import Dataset, Split
@@ -46,6 +50,7 @@ SMALL = [
     "training.recipes=['tuned', 'paper']",
     "training.formulations=['vp-k2']",
     "sampling.euler_maruyama_steps=100",
+    "sampling.costs=400",
 ]
 
 
@@ -155,6 +160,87 @@ def test_reports_and_figures_are_there(root: Path) -> None:
     assert "100 epochs (paper: 10,000)" in text
 
 
+class Page(HTMLParser):
+    """What a page refers to, and the text of its tables, row by row."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: set[str] = set()
+        self.ids: list[str] = []
+        self.rows: list[list[str]] = []
+        self.cell: list[str] | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attributes}
+        self.links |= {found[name] for name in ("href", "src", "xlink:href") if name in found}
+        self.ids += [found["id"]] if "id" in found else []
+        if tag == "tr":
+            self.rows.append([])
+        if tag in {"td", "th"}:
+            self.cell = []
+
+    def handle_data(self, data: str) -> None:
+        if self.cell is not None:
+            self.cell.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"td", "th"} and self.cell is not None:
+            self.rows[-1].append("".join(self.cell).strip())
+            self.cell = None
+
+
+def test_the_page_holds_all_tables_and_pictures_and_loads_nothing(root: Path) -> None:
+    results = root / "results" / "small"
+    text, html = (results / "report.md").read_text(), (results / "report.html").read_text()
+    page = Page(html)
+    assert {link for link in page.links if not link.startswith(("#", "data:"))} == set()
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert "@import" not in html
+    assert "url(http" not in html
+    pictures = {path.stem for path in (results / "figures").glob("*.png")}
+    assert pictures >= {
+        "processes",
+        "densities",
+        "instances_linear",
+        "calibration_tuned",
+        "excess_paper",
+        "cost",
+        "grid",
+    }
+    assert pictures == set(re.findall(r'<figure id="([^"]+)"', html))
+    assert html.count("<svg ") == len(pictures)
+    lines = [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|---")]
+    assert len(lines) > 60
+    assert page.rows == [[re.sub(r"[*`]", "", cell).strip() for cell in line[1:-1].split("|")] for line in lines]
+
+
+def test_pictures_on_the_page_follow_light_and_dark(root: Path) -> None:
+    html = (root / "results" / "small" / "report.html").read_text()
+    for svg in re.findall(r"<svg .*?</svg>", html, re.DOTALL):
+        assert "currentColor" in svg
+        assert not [colour for colour in (style.INK, *style.COLOURS.values()) if colour in svg]
+        used = set(re.findall(r"var\(--(\w+)\)", svg))
+        assert used <= set(style.COLOURS)
+    for name in style.COLOURS:
+        assert html.count(f"--{name}:") == 2  # light, dark
+
+
+def test_more_evaluations_bring_samples_nearer_to_exact_ones(root: Path) -> None:
+    rows = table(root, "costs.csv")
+    assert {row["problem"] for row in rows} == {"tanh", "linear", "multi-operator"}
+    for problem in ("tanh", "linear"):
+        line = {
+            int(row["steps"]): (float(row["value"]), float(row["evaluations"]))
+            for row in rows
+            if (row["problem"], row["method"], row["sampler"]) == (problem, "exponential", "ODE")
+        }
+        assert line[16][0] < line[4][0]
+        assert [spent for _, spent in line.values()] == list(line)
+    assert all(float(row["floor"]) > 0.0 for row in rows)
+    assert all(float(row["seconds"]) > 0.0 for row in rows)
+
+
 def test_a_second_run_remakes_nothing_and_lost_files_come_back_the_same(root: Path) -> None:
     files = [path for path in (root / "runs").rglob("*") if path.suffix in {".h5", ".pt", ".json", ".jsonl"}]
     before = {path: path.stat().st_mtime_ns for path in files}
@@ -209,8 +295,8 @@ def test_a_nonlinear_problem_is_scored_without_a_linear_gaussian_posterior(tmp_p
         score.score(config, cell, by, lambda done: None)
     for problem, noise in score.bounded(config):
         score.bound(config, problem, noise, lambda done: None)
-    report.write_tables(config)
-    text = report.write_report(config)
+    write_tables(config)
+    text = write_report(config)
     rows = [row for row in table(tmp_path, "scores.csv") if row["wall"]]
     assert {row["linear_gaussian"] for row in rows} == {""}
     # Samples of the prior: their standard deviation is the prior's.

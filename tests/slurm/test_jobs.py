@@ -37,6 +37,7 @@ SMALL = [
     "training.formulations=['vp-k2']",
     "training.way='packed'",
     "sampling.alphas=[0.0]",
+    "sampling.costs=100",
 ]
 ENOUGH = 400.0
 """Seconds for any of the waits."""

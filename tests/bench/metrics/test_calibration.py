@@ -67,3 +67,21 @@ def test_ties_are_broken_at_random() -> None:
     """A component that is clipped in truth and samples says nothing, and alarms nobody."""
     samples, truth = np.zeros((COUNT, SAMPLES, 1)), np.zeros((COUNT, 1))
     assert calibration.uniformity(calibration.ranks(samples, truth)) > 0.01
+
+
+def test_the_error_of_exact_posteriors_is_chance_and_tells_wrong_spreads() -> None:
+    def error(seed: int, spread: float = 1.0) -> float:
+        mean, truth = model(seed)
+        return calibration.error(calibration.ranks(draw(mean, seed + 100, spread), truth)[:, :1])
+
+    chance = np.mean([error(seed) for seed in range(60)])
+    assert chance == pytest.approx(0.31 / np.sqrt(COUNT), rel=0.15)
+    assert min(error(0, 0.8), error(0, 1.25)) > 3 * chance
+
+
+def test_the_coverage_of_too_narrow_posteriors_lies_below_the_level() -> None:
+    mean, truth = model(0)
+    level, coverage = calibration.coverage_curve(calibration.ranks(draw(mean, spread=0.5), truth))
+    inner = (level > 0.2) & (level < 0.95)
+    assert (coverage[inner] < level[inner] - 0.05).all()
+    assert (level[0], level[-1], coverage[-1]) == (0.0, 1.0, 1.0)

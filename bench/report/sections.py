@@ -1,0 +1,225 @@
+"""What stands in a report, from top to bottom: words, tables and pictures of one question each."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from bench import costs, layout
+from bench.config import Config
+from bench.pictures import costs as cost_pictures
+from bench.pictures import densities, fluxes, grid, posteriors
+from bench.pictures.processes import figure1
+from bench.pictures.style import Picture
+from bench.report import tables
+from bench.scoring.flux import REFERENCE
+from solvers.storage import Row
+
+CHOICES = """\
+- *Table 2*: the four values of y, the ground cost of the transport (two readings are reported), three test sets in
+  place of one.
+- *Flux problems*: kappa, the reaction's rate and capacity, the prior's variance, sensors at the segments' centres,
+  noise levels, one minimum and maximum for all components; a flux below zero counts as zero.
+- *Recipe `paper`*: what the text leaves open is taken from the authors' code (width, learning rate, end of sampling);
+  the number of SDE steps and their spacing, and the division of the network's output by sigma, are ours.
+- *Start of VP*: N(0, sigma(1)^2) in place of N(0, 1).
+- *Recipe `tuned`*, the exponential integrators, reference posteriors, floors, and every metric but S1, error and std.
+"""
+"""What the paper leaves open, or what it has not."""
+NEAR = 1.1
+"""Within this factor of a sampler's best it is as good as it gets."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One question.
+
+    Attributes:
+        text: Markdown, from a heading of the second level on.
+        pictures: beneath it, in their order.
+    """
+
+    text: str
+    pictures: list[Picture] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        return self.text.split("\n", 1)[0].removeprefix("## ")
+
+
+def sections(config: Config, rows: list[Row], made: dict[str, Any]) -> Iterator[Section]:
+    """Every section of a run's report, in its order.
+
+    Args:
+        config: the run.
+        rows: of ``scores.csv``.
+        made: provenance of the report.
+
+    Raises:
+        InputError: if a data set, a sample or a score file is missing or made otherwise.
+    """
+    table2 = [row for row in rows if row["problem"] in config.densities.problems]
+    flux = [row for row in rows if row["problem"] in config.flux.problems]
+    spent = costs.table(config)
+    yield Section(_ran(config, rows, made))
+    yield Section(_in_short(config, table2, flux, spent), [grid.heat_map(rows)] if grid.compared(rows) else [])
+    yield Section("## Forward processes (sections 2, 3)\n", [figure1()])
+    shown = [recipe for recipe in config.training.recipes if not recipe.startswith("tuned-without")]
+    if table2:
+        pictures = [densities.joint(config)]
+        pictures += [picture for recipe in shown for picture in _histograms(config, recipe)]
+        yield Section(tables.table2_markdown(config, table2), pictures)
+    if flux:
+        pictures = [picture for problem in config.flux.problems for picture in _instances(config, problem)]
+        pictures += [picture for recipe in shown for picture in _fluxes(config, flux, recipe)]
+        yield Section(tables.flux_markdown(config, flux), pictures)
+        pictures = [posteriors.calibrated(config, recipe) for recipe in shown]
+        if layout.referenced(config):
+            pictures += [_excess(config, flux, recipe) for recipe in shown]
+            yield Section(tables.posterior_markdown(config, flux), pictures)
+        else:
+            yield Section("## Calibration\n", pictures)
+    if spent:
+        yield Section(tables.costs_markdown(spent), [cost_pictures.against_cost(spent)])
+    if len(config.training.recipes) > 1:
+        yield Section(tables.recipes_markdown(config, table2, flux))
+    if trends := _trends(config):
+        yield Section("## Over time\n\nBenchmarks of asv by commit (`fluxbench bench run`).\n", trends)
+    yield Section("## Ours by choice\n\n" + CHOICES)
+
+
+def _ran(config: Config, rows: list[Row], made: dict[str, Any]) -> str:
+    versions = made["versions"]
+    seconds = {
+        (
+            row["problem"],
+            row["noise"],
+            row["recipe"],
+            row["amortised"],
+            row["formulation"],
+            row["alpha"],
+            row["seed"],
+        ): (row["seconds"])
+        for row in rows
+    }
+    facts = {
+        "run": f"`{config.name}`, seed {config.seed}",
+        "commit": f"`{made['commit']}`",
+        "host": f"{made['host']}, {made['machine']}",
+        "time": made["time"],
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "networks": f"{len(config.networks()):,}, trained in {_training_hours(config):.2f} core hours",
+        "sets of samples": f"{len(seconds):,}, drawn in {sum(seconds.values()) / 3600.0:.2f} core hours",
+    }
+    lines = ["## What was run\n", "| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts.items())]
+    lines.append("\nThe whole configuration: `provenance.json`; every number: `scores.csv`.")
+    return "\n".join(lines) + "\n"
+
+
+def _training_hours(config: Config) -> float:
+    """By the networks' statistics; those that are gone count nothing."""
+    seconds = 0.0
+    for cell in config.networks():
+        path = layout.checkpoint_path(config, cell).with_suffix(".jsonl")
+        if path.exists():
+            seconds += json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["seconds"]
+    return seconds / 3600.0
+
+
+def _in_short(config: Config, table2: list[Row], flux: list[Row], spent: list[Row]) -> str:
+    """The numbers that a reader in a hurry wants."""
+    lines = ["## In short\n"]
+    for recipe in config.training.recipes:
+        s1 = [row for row in table2 if (row["recipe"], row["metric"]) == (recipe, "S1")]
+        if s1:
+            ratio = fmean(row["value"] for row in s1) / fmean(row["floor"] for row in s1)
+            printed = [row for row in s1 if row["paper"] is not None]
+            below = sum(row["value"] < row["paper"] for row in printed)
+            lines.append(
+                f"- **Table 2, recipe `{recipe}`**: the mean S1 is {ratio:.2f} times that of exact samples; {below} of "
+                f"{len(printed)} entries are below the paper's."
+            )
+        for problem in config.flux.problems:
+            here = [row for row in flux if (row["recipe"], row["problem"], row["metric"]) == (recipe, problem, "error")]
+            ratios = [row["value"] / row["floor"] for row in here if not row["wall"] and row["floor"]]
+            if ratios:
+                lines.append(
+                    f"- **{problem.capitalize()} flux problem, recipe `{recipe}`**: the error of the posterior mean is "
+                    f"{min(ratios):.2f} to {max(ratios):.2f} times the exact posterior's."
+                )
+    lines += [f"- **Cost, {problem}**: {', '.join(found)}." for problem, found in _enough(spent).items()]
+    return "\n".join(lines) + "\n"
+
+
+def _enough(spent: list[Row]) -> dict[str, list[str]]:
+    """How many evaluations bring each ODE sampler near the best that any reaches, by problem."""
+    found: dict[str, list[str]] = {}
+    for problem in dict.fromkeys(row["problem"] for row in spent):
+        here = [row for row in spent if (row["problem"], row["sampler"]) == (problem, "ODE")]
+        bar = NEAR * min(row["value"] for row in here)
+        for method in dict.fromkeys(row["method"] for row in here):
+            good = [row["evaluations"] for row in here if row["method"] == method and row["value"] <= bar]
+            name = cost_pictures.LINES[method, "ODE"][0].removesuffix(", ODE")
+            enough = f"{min(good):.0f} evaluations" if good else "not with those tried"
+            found.setdefault(problem, []).append(f"{name} {enough}")
+        found[problem][0] = (
+            f"within {NEAR - 1.0:.0%} of the best distance that an ODE sampler reaches: {found[problem][0]}"
+        )
+    return found
+
+
+def _histograms(config: Config, recipe: str) -> Iterator[Picture]:
+    """One picture a formulation, of the SDE, as in the paper."""
+    seed = config.training.seeds_of(recipe)[0]
+    for name in config.training.formulations_of(recipe):
+        pairs = [
+            (cell, by)
+            for cell, by in layout.sampled(config)
+            if (cell.recipe, cell.seed, cell.formulation) == (recipe, seed, name)
+        ]
+        shown = {cell.problem: (cell, by) for cell, by in sorted(pairs, key=lambda pair: pair[1].alpha)}
+        yield densities.histograms(config, [shown[problem] for problem in config.densities.problems])
+
+
+def _instances(config: Config, problem: str) -> list[Picture]:
+    """Fields, where there is a dolfinx to compute them."""
+    try:
+        from bench.pictures.fields import instances  # noqa: PLC0415 - dolfinx, for this picture alone
+    except ImportError:
+        return []
+    return [instances(config, problem)]
+
+
+def _fluxes(config: Config, flux: list[Row], recipe: str) -> Iterator[Picture]:
+    """Cases of every formulation at the lowest noise by the ODE, as in the paper, then errors and spreads."""
+    seed, quiet = config.training.seeds_of(recipe)[0], min(config.flux.noise)
+    for problem in config.flux.problems:
+        for name in config.training.formulations_of(recipe):
+            wanted = (recipe, seed, name, problem, quiet)
+            pairs = [
+                (cell, by)
+                for cell, by in layout.sampled(config)
+                if (cell.recipe, cell.seed, cell.formulation, cell.problem, cell.noise) == wanted
+            ]
+            yield fluxes.cases(config, *min(pairs, key=lambda pair: pair[1].alpha))
+        here = [row for row in flux if (row["recipe"], row["problem"], row["seed"]) == (recipe, problem, seed)]
+        here = [row for row in here if row["wall"]]
+        for metric in ("error", "std"):
+            yield fluxes.segments(config, here, metric)
+
+
+def _excess(config: Config, flux: list[Row], recipe: str) -> Picture:
+    seed = config.training.seeds_of(recipe)[0]
+    here = [row for row in flux if (row["recipe"], row["seed"]) == (recipe, seed) and row["reference"] == REFERENCE]
+    return posteriors.excess(here, recipe)
+
+
+def _trends(config: Config) -> list[Picture]:
+    """None where asv is not installed, or has measured fewer than two commits."""
+    try:
+        from bench.trends.history import pictures  # noqa: PLC0415 - asv, of the extra `dev`
+    except ImportError:
+        return []
+    return pictures(config.results.parent / "asv")
