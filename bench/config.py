@@ -205,7 +205,7 @@ class Sampling(Section):
     """Of the exponential method and of Heun's."""
     sde_steps: AtLeastTwo = 64
     """Of the exponential method."""
-    costs: Annotated[int, Field(ge=0)] = 4_000
+    costs: Annotated[int, Field(ge=0)] = 0
     """Samples a problem by every sampler at several lengths, for accuracy against cost; 0 does without (ours)."""
     euler_maruyama_steps: Count = 1_000
     """The paper's number is lost (choice)."""

@@ -72,9 +72,12 @@ def sections(config: Config, rows: list[Row], made: dict[str, Any]) -> Iterator[
         pictures += [picture for recipe in shown for picture in _histograms(config, recipe)]
         yield Section(tables.table2_markdown(config, table2), pictures)
     if flux:
-        pictures = [picture for problem in config.flux.problems for picture in _instances(config, problem)]
-        pictures += [picture for recipe in shown for picture in _fluxes(config, flux, recipe)]
-        yield Section(tables.flux_markdown(config, flux), pictures)
+        instances = _instances(config)
+        text = tables.flux_markdown(config, flux)
+        if not instances:
+            text += "\nWithout dolfinx, which is not installed here, Figures 6, 12 and 15 (fields) are left out.\n"
+        pictures = instances + [picture for recipe in shown for picture in _fluxes(config, flux, recipe)]
+        yield Section(text, pictures)
         pictures = [posteriors.calibrated(config, recipe) for recipe in shown]
         if layout.referenced(config):
             pictures += [_excess(config, flux, recipe) for recipe in shown]
@@ -183,13 +186,13 @@ def _histograms(config: Config, recipe: str) -> Iterator[Picture]:
         yield densities.histograms(config, [shown[problem] for problem in config.densities.problems])
 
 
-def _instances(config: Config, problem: str) -> list[Picture]:
+def _instances(config: Config) -> list[Picture]:
     """Fields, where there is a dolfinx to compute them."""
     try:
-        from bench.pictures.fields import instances  # noqa: PLC0415 - dolfinx, for this picture alone
+        from bench.pictures.fields import instances  # noqa: PLC0415 - dolfinx, for these pictures alone
     except ImportError:
         return []
-    return [instances(config, problem)]
+    return [instances(config, problem) for problem in config.flux.problems]
 
 
 def _fluxes(config: Config, flux: list[Row], recipe: str) -> Iterator[Picture]:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, override
 
+from asv import util
 from asv.config import Config
 from asv.environment import Environment
 from asv.repo import Repo
@@ -46,10 +47,8 @@ class CommitEnvironment(Environment):
         self._set_installed_commit_hash(commit_hash)
 
     @override
-    def find_executable(self, executable: str) -> str:
-        return sys.executable
-
-    @override
     def run(self, args: list[str], **kwargs: Any) -> Any:
-        environment = {**kwargs.pop("env", os.environ), "ASV_PYTHONPATH": self._build_root}
-        return self.run_executable("python", args, env=environment, **kwargs)
+        # The second name is for asv's own start-up, which takes away again what stands in the first alone.
+        path = {"PYTHONPATH": self._build_root, "ASV_PYTHONPATH": self._build_root}
+        environment = {**kwargs.pop("env", os.environ), **self._global_env_vars, **path}
+        return util.check_output([sys.executable, *args], env=environment, **kwargs)

@@ -68,7 +68,7 @@ def checkout(clone: Path) -> Iterator[Path]:
 
 
 def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench.cli", "bench", *arguments]
+    command = [Path(sys.executable).with_name("fluxbench"), "bench", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
