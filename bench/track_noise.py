@@ -32,7 +32,7 @@ def compare(options: Options) -> Found:
     accuracy.run(options.root.resolve() / "runs" / "track_noise", f"training.seeds={list(range(SEEDS))}")
     by_seed = [accuracy.read(options.root / "runs" / "track_noise", str(seed)) for seed in range(SEEDS)]
     thresholds, rows, reached = configuration().regressions_thresholds, [], []
-    for group in (accuracy.Table2, accuracy.Flux):
+    for group in (accuracy.Table2, accuracy.Table2Mean, accuracy.Flux):
         for name in [name for name in vars(group) if name.startswith("track_")]:
             share = threshold(thresholds, f"accuracy.{group.__name__}.{name}")
             row = _spread(group, name, by_seed) | {"threshold": share}
@@ -47,7 +47,9 @@ def compare(options: Options) -> Found:
 def _spread(group: type[Any], name: str, by_seed: list[Scores]) -> Row:
     """Mean, and relative spread over seeds: the largest over all sets of parameters."""
     track = getattr(group(), name)
-    values = np.array([[track(scores, *params) for params in product(*group.params)] for scores in by_seed])
+    values = np.array(
+        [[track(scores, *params) for params in product(*getattr(group, "params", ()))] for scores in by_seed]
+    )
     steps = [values[b] / values[a] - 1.0 for a, b in permutations(range(len(values)), 2)]
     deviation = values.std(axis=0, ddof=1) / values.mean(axis=0)
     return {

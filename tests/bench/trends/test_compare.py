@@ -87,7 +87,7 @@ def test_a_slowdown_and_a_bug_are_named_and_an_equal_commit_passes(checkout: Pat
         checkout,
         {
             "diffusion/losses.py": (loss, f"{more}{loss}"),
-            "diffusion/samplers.py": (samplers, samplers.replace("Samples(", "Samples(1.2 * ")),
+            "diffusion/samplers.py": (samplers, samplers.replace("Samples(", "Samples(1.5 * ")),
         },
         "A slowdown and a bug",
     )
