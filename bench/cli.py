@@ -176,7 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"fluxbench: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("fluxbench: interrupted; the same command goes on from here", file=sys.stderr)
+        again = "" if options.command == "bench" else "; the same command goes on from here"
+        print(f"fluxbench: interrupted{again}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # such as `fluxbench info | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

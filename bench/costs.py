@@ -100,6 +100,7 @@ def _rows(config: Config, cell: Cell) -> Iterator[Row]:
     measured = draw.measured_by(cell, dataset, min(MEASUREMENTS, config.sizes(cell.problem).measurements))
     count = max(2, config.sampling.costs // len(measured.y))
     judge = _density_judge(dataset) if of_density else _flux_judge(config, cell, len(measured.y))
+    draw.draw(checkpoint, measured.rows(0, 1), 2, SAMPLERS[0], config.seed, torch.device("cpu"))  # warm
     floor = judge(_exact(config, cell, dataset, len(measured.y), count))
     for by in SAMPLERS:
         began = time.perf_counter()

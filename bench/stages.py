@@ -69,8 +69,8 @@ def launcher(ranks: int) -> list[str]:
     Raises:
         InputError: if nothing is there to start more than one.
     """
-    if given := os.environ.get(MPIEXEC):
-        return [*shlex.split(given), "-n", str(ranks), sys.executable, "-m", "mpi4py"]
+    if given := _given_launcher():
+        return [*given, "-n", str(ranks), sys.executable, "-m", "mpi4py"]
     if ranks == 1:
         return [sys.executable]
     beside = Path(sys.executable).with_name("mpiexec")  # the wheel's own, else the machine's
@@ -78,6 +78,14 @@ def launcher(ranks: int) -> list[str]:
     if mpiexec is None:
         raise InputError(f"ranks = {ranks}: expected an mpiexec beside {sys.executable} or on the PATH, found none")
     return [mpiexec, "-n", str(ranks), sys.executable, "-m", "mpi4py"]
+
+
+def _given_launcher() -> list[str]:
+    given = os.environ.get(MPIEXEC, "")
+    try:
+        return shlex.split(given)
+    except ValueError as error:
+        raise InputError(f"{MPIEXEC}: expected a command line, found {given!r}: {error}") from error
 
 
 def reference(config: Config) -> None:
@@ -114,10 +122,9 @@ def _mpi_job(what: str, command: list[str], ranks: int, kept: str) -> None:
                     job.wait(PATIENCE)
                 job.kill()
                 raise
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{what}: {MPIEXEC}: expected a command that starts MPI programs, found {command[0]!r}"
-        ) from error
+    except OSError as error:
+        expected = "expected a command that starts MPI programs"
+        raise InputError(f"{what}: {MPIEXEC}: {expected}, found {command[0]!r}: {error.strerror}") from error
     if status != 0:
         raise InputError(f"{what}: the MPI job ended with status {status}, see above; {kept}")
 

@@ -29,9 +29,10 @@ LOOSEST = 3.0
 
 def compare(options: Options) -> Found:
     """A row a tracked number, and two goals each."""
-    accuracy.run(options.root.resolve() / "runs" / "track_noise", f"training.seeds={list(range(SEEDS))}")
-    by_seed = [accuracy.read(options.root / "runs" / "track_noise", str(seed)) for seed in range(SEEDS)]
     thresholds, rows, reached = configuration().regressions_thresholds, [], []
+    root = options.root.resolve() / "runs" / "track_noise"
+    accuracy.run(root, f"training.seeds={list(range(SEEDS))}")
+    by_seed = [accuracy.read(root, str(seed)) for seed in range(SEEDS)]
     for group in (accuracy.Table2, accuracy.Table2Mean, accuracy.Flux):
         for name in [name for name in vars(group) if name.startswith("track_")]:
             share = threshold(thresholds, f"accuracy.{group.__name__}.{name}")

@@ -42,9 +42,10 @@ requeue() {
     end_work 2>/dev/null || true
     wait "$work" || true
   fi
-  if ((${SLURM_RESTART_COUNT:-0} >= ${FLUXBENCH_REQUEUES:-20})); then
-    fail "not finished after ${FLUXBENCH_REQUEUES:-20} requeues: ask for more time or more nodes"
+  if ((${SLURM_RESTART_COUNT:-0} >= FLUXBENCH_REQUEUES)); then
+    fail "not finished after $FLUXBENCH_REQUEUES requeues: ask for more time or more nodes"
   fi
+  trap '' TERM # which Slurm sends to a job that it takes back
   # Of an array, SLURM_JOB_ID of the last task names all of them.
   scontrol requeue "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}" ||
     fail "the job cannot be put back into the queue"

@@ -73,6 +73,11 @@ for name in PYTHON MPIEXEC LOGIN; do
 done
 "$FLUXBENCH_PYTHON" -c 'import bench.cli' 2>/dev/null ||
   fail "FLUXBENCH_PYTHON=$FLUXBENCH_PYTHON: expected a Python with fluxbench; ./run --help makes .venv/bin/python one"
+if declare -p FLUXBENCH_ASV &>/dev/null; then
+  expect ASV '^declare -a' "options of sbatch in parentheses"
+  "$FLUXBENCH_PYTHON" -c 'import asv' 2>/dev/null ||
+    fail "FLUXBENCH_ASV: expected a Python with asv, of the extra dev, found $FLUXBENCH_PYTHON"
+fi
 [[ -n $dry_run ]] || command -v sbatch >/dev/null || fail "sbatch: not found; on a machine without Slurm: ./run"
 
 # A line a stage; it refuses a configuration that is wrong, before anything is submitted.
@@ -126,7 +131,7 @@ if [[ $(of_run reference) != "0 of 0 "* ]]; then
 fi
 score=$(job score scores "$before_score" node.sbatch score "${FLUXBENCH_SCORE[@]}")
 report=$(job report scores "$score" node.sbatch report "${FLUXBENCH_REPORT[@]}")
-if [[ -n ${FLUXBENCH_ASV:-} ]]; then
+if declare -p FLUXBENCH_ASV &>/dev/null; then
   job asv asv "$report" asv.sbatch - "${FLUXBENCH_ASV[@]}" >/dev/null
 fi
 [[ -z $dry_run ]] || exit 0

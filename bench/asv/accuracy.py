@@ -11,6 +11,8 @@ from itertools import product
 from pathlib import Path
 from statistics import fmean
 
+from solvers.errors import InputError
+
 PROFILE = Path(__file__).with_name("accuracy.toml")
 FORMULATIONS = ("ve", "vp-k2")
 SAMPLERS = ("ODE", "SDE")
@@ -33,7 +35,9 @@ def run(root: Path, *changes: str) -> None:
     options = [text for change in (f"root={root}", "address=none", *changes) for text in ("--set", change)]
     for stage in STAGES:
         command = [sys.executable, "-m", "bench.cli", stage, "--profile", str(PROFILE), *options]
-        subprocess.run(command, check=True)
+        status = subprocess.run(command, check=False).returncode
+        if status != 0:
+            raise InputError(f"the small run: stage {stage} ended with status {status}, see above")
 
 
 def read(root: Path, seed: str = "0") -> Scores:

@@ -4,15 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from bench.training_speed import SIZES, data
 from diffusion.losses import denoising_score_matching
+from solvers import datasets
+from solvers.datasets import Dataset, Split
 from training import checkpoints
 from training.cells import Cell
 from training.recipes import RECIPES
 from training.trainer import draw_times, train
 
+SIZES = {"densities": (10_000, 1, 1), "flux": (9_000, 30, 30)}
+"""Samples, dimension of x and of y."""
 NETWORKS = ("paper, densities", "paper, flux", "tuned, densities", "tuned, flux")
 
 
@@ -38,6 +42,7 @@ class Step:
         generator = torch.Generator().manual_seed(0)
         self.x0, self.z, self.y = (torch.randn(batch, size, generator=generator) for size in (x_size, x_size, y_size))
         self.t = draw_times(cell.hyperparameters, self.network.formulation, batch, generator)
+        self.time_step(network, batch)  # the first step makes room for gradients and Adam's state
 
     def time_step(self, network: str, batch: int) -> None:
         """Seconds a step."""
@@ -60,8 +65,12 @@ class Loop:
 
     def setup_cache(self) -> None:
         """Write data sets of the right size into the working directory."""
-        for kind in SIZES:
-            data(kind, Path(f"{kind}.h5"))
+        random = np.random.default_rng(0)
+        for kind, (count, *sizes) in SIZES.items():
+            split = Split(*(random.normal(size=(count, size)) for size in sizes))
+            specification = {"problem": kind, "seed": 0}
+            dataset = Dataset(specification, {}, split, split, None, {"x": "1", "y": "1"})
+            datasets.write(Path(f"{kind}.h5"), dataset)
 
     def setup(self, network: str) -> None:
         """Forget what was trained."""

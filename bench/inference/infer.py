@@ -1,5 +1,6 @@
 """``fluxbench infer``: a user's measurement in; posterior samples, a summary and a picture out."""
 
+import math
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -7,27 +8,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bench import draw, layout
 from bench.config import Config
-from bench.inference.measurement import UNUSUAL, measured, read_rows, shares_as_far
-from bench.pictures.style import BLUE, SKY, save
+from bench.inference.measurement import UNUSUAL, measured, read_mask, read_rows, shares_as_far
+from bench.pictures.inferred import posterior
+from bench.pictures.style import save
 from bench.samples import Integrator
 from solvers import datasets
 from solvers.errors import InputError
 from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.measurements import Measured, MeasurementOperator
+from solvers.measurements import MeasurementOperator
 from solvers.storage import Row, write_csv
 from training import checkpoints
 from training.cells import Cell
+from training.planning import Resources, device_of
 
 SCHEMA, VERSION = "fluxbench.inference", 1
 COLUMNS = ("measurement", "component", "wall", "from", "to", "mean", "std", "q05", "q50", "q95", "share_as_far")
-SHOWN = 3
-"""Measurements in the picture."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,8 @@ def infer(config: Config, request: Request) -> str:
     Raises:
         InputError: if a file or the cell is missing, or the measurement does not fit the network.
     """
-    cell, by = _cell(config, request), _integrator(config, request)
+    cell = _cell(config, request)
+    by = _integrator(config, cell, request.alpha)
     if request.samples < 2:
         raise InputError(f"--samples: expected at least 2, found {request.samples}")
     dataset = datasets.read(layout.solved(config, cell.problem))
@@ -71,9 +71,9 @@ def infer(config: Config, request: Request) -> str:
     if readings.shape[1] != dataset.train.y.shape[1]:
         found, expected = readings.shape[1], dataset.train.y.shape[1]
         raise InputError(f"{request.measurement}: expected {expected} readings a row, found {found}")
-    mask = None if request.mask is None else read_rows(request.mask, "mask") != 0.0
+    mask = None if request.mask is None else read_mask(request.mask)
     seen = measured(operator, readings, mask)
-    device = torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
+    device = torch.device(device_of(config.device, Resources(1, torch.cuda.device_count())))
     x, evaluations = draw.draw(checkpoint, seen, request.samples, by, config.seed, device)
     if cell.problem in FLUX_PROBLEMS:
         x = np.maximum(x, 0.0)  # as in scoring: no flux is below zero
@@ -87,7 +87,7 @@ def infer(config: Config, request: Request) -> str:
     with datasets.created(folder / "samples.h5", SCHEMA, VERSION, _specification(config, cell, by, request)) as file:
         datasets.write_arrays(file, arrays)
     write_csv(folder / "summary.csv", rows, COLUMNS)
-    save(folder / "posterior.png", picture(cell, by, x, seen))
+    save(folder / "posterior.png", posterior(cell, by, x, seen))
     how = f"{by.description}, {evaluations:g} network evaluations a sample"
     lines = [f"{len(readings)} measurement(s), {request.samples:,} samples each: {how}"]
     lines += [_told(i, x[i], share) for i, share in enumerate(shares)]
@@ -103,12 +103,10 @@ def _cell(config: Config, request: Request) -> Cell:
     return known[request.cell]
 
 
-def _integrator(config: Config, request: Request) -> Integrator:
-    sampling = config.sampling.model_copy(update={"alphas": [request.alpha]})
-    if request.alpha < 0.0:
-        raise InputError(f"--alpha: expected 0 for the ODE, or more for an SDE, found {request.alpha:g}")
-    recipe = next(cell.recipe for cell in config.cells() if cell.name == request.cell)
-    return sampling.integrators(recipe)[0]
+def _integrator(config: Config, cell: Cell, alpha: float) -> Integrator:
+    if not 0.0 <= alpha < math.inf:
+        raise InputError(f"--alpha: expected 0 for the ODE, or more for an SDE, found {alpha:g}")
+    return config.sampling.model_copy(update={"alphas": [alpha]}).integrators(cell.recipe)[0]
 
 
 def _specification(config: Config, cell: Cell, by: Integrator, request: Request) -> dict[str, object]:
@@ -145,31 +143,3 @@ def _told(i: int, drawn: NDArray[np.float32], share: float) -> str:
         return f"{line}; {share:.1%} of test measurements are as far from the middle"
     found = f"only {share:.2%} of test measurements are as far from the middle as this one"
     return f"{line}\n  WARNING: out of distribution: {found}; do not trust its posterior"
-
-
-def picture(cell: Cell, by: Integrator, x: NDArray[np.float32], seen: Measured) -> Figure:
-    """The posterior of the first measurements: along both walls for a flux problem, else a histogram."""
-    shown, problem = min(SHOWN, len(x)), FLUX_PROBLEMS.get(cell.problem)
-    size = (3.8 * shown + 0.6, 5.2 if problem else 3.0)
-    figure, axes = plt.subplots(
-        2 if problem else 1, shown, figsize=size, squeeze=False, sharex=True, sharey=True, layout="constrained"
-    )
-    for i in range(shown):
-        if problem is None:
-            axes[0, i].hist(x[i, :, 0], 40, density=True, color=SKY)
-            axes[0, i].set(title=f"y = {seen.y[i, 0]:.4g}", xlabel="x")
-            continue
-        edges, count = problem.geometry.edges, problem.geometry.segments
-        low, middle, high = np.quantile(x[i], (0.05, 0.5, 0.95), axis=0)
-        for axis, wall, start in ((axes[0, i], "upper", count), (axes[1, i], "lower", 0)):
-            here = slice(start, start + count)
-            axis.stairs(high[here], edges, baseline=low[here], fill=True, color=SKY, alpha=0.45, label="5 to 95 %")
-            axis.stairs(middle[here], edges, color=BLUE, lw=1.5, baseline=None, label="median")
-            axis.set_title(f"measurement {i + 1}, {wall} wall", fontsize=9)
-        axes[1, i].set_xlabel("distance from the inlet")
-    if problem is not None:
-        for axis in axes[:, 0]:
-            axis.set_ylabel("flux")
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-    figure.suptitle(f"{cell.name}, {by.label}, {x.shape[1]:,} samples", fontsize=10)
-    return figure

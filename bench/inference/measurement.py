@@ -47,15 +47,34 @@ def read_rows(path: Path, name: str) -> Floats:
     return rows
 
 
+def read_mask(path: Path) -> Mask:
+    """Which sensors are on: as :func:`read_rows`, of ones and zeros, in an HDF5 file the array ``mask``.
+
+    Raises:
+        InputError: as there, or if there is another number.
+    """
+    rows = read_rows(path, "mask")
+    if not np.isin(rows, (0.0, 1.0)).all():
+        row, column = np.argwhere(~np.isin(rows, (0.0, 1.0)))[0]
+        raise InputError(f"{path}: expected 1 where a sensor is on, 0 where not, found {rows[row, column]:g}")
+    return rows == 1.0
+
+
 def _read_csv(path: Path) -> Floats:
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if lines and not any(map(_is_number, lines[0].split(","))):
+        lines = lines[1:]  # headings
     if not lines:
-        raise ValueError("the file is empty")
-    try:
-        [float(value) for value in lines[0].split(",")]
-    except ValueError:
-        lines = lines[1:]
+        raise ValueError("there are none")
     return np.atleast_2d(np.loadtxt(lines, delimiter=",", ndmin=2))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def measured(operator: MeasurementOperator, readings: Floats, mask: Mask | None) -> Measured:

@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from bench.labels import formulation_label
-from bench.pictures.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Picture
+from bench.pictures.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Picture, legend
 from solvers.storage import Row
 
 LINES = {
@@ -48,7 +48,7 @@ def against_cost(rows: list[Row]) -> Picture:
         unit = "x" if here[0]["metric"] == "W1" else "std"
         column[0].set_ylabel(f"{here[0]['metric']} ({unit})")
         column[1].set_ylabel(f"{here[0]['metric']} ({unit})")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend(figure, ncols=3)
     first, each = rows[0], fmean(row["samples"] for row in rows)
     caption = (
         f"Distance from exact samples against cost: {formulation_label(first)}, recipe `{first['recipe']}`, about "

@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 from bench import layout
 from bench.config import Config
 from bench.labels import formulation_label
-from bench.pictures.style import BLUE, DENSE, ORANGE, PALE, Picture, colour_bar
+from bench.pictures.style import BLUE, DENSE, ORANGE, PALE, Picture, colour_bar, legend
 from bench.samples import Integrator
 from bench.scoring.densities import BAND, EXACT_DRAWS, band
 from solvers import datasets
@@ -70,7 +70,7 @@ def histograms(config: Config, shown: list[tuple[Cell, Integrator]]) -> Picture:
         row[0].set_ylabel("p(x | y)")
     for axis in axes[-1]:
         axis.set_xlabel("x")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend(figure, ncols=3)
     cell, by = shown[0]
     number = {"ve": " (Fig 3)", "vp-k2": " (Fig 4)"}.get(cell.formulation, "")
     caption = (

@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench import layout
 from bench.config import Config
-from bench.pictures.style import BLUE, DENSE, INK, ORANGE, Picture, colour_bar
+from bench.pictures.style import BLUE, DENSE, INK, ORANGE, Picture, colour_bar, legend
 from solvers import datasets
 from solvers.datasets import Split
 from solvers.fields import fields
@@ -51,8 +51,7 @@ def instances(config: Config, name: str) -> Picture:
     for axis, label in zip(axes[:, 0], ("flux", "height", "concentration"), strict=True):
         axis.set_ylabel(label)
     colour_bar(figure, image, ax=axes[1, :], shrink=0.8, label="concentration", ticks=levels[::6])
-    entries = dict(pair for axis in axes.flat for pair in zip(*axis.get_legend_handles_labels()[::-1], strict=True))
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=6)
+    legend(figure, ncols=6)
     caption = (
         f"Three training samples of the {name} problem{FIGURES.get(name, '')}: fluxes, the concentration that they "
         f"cause, and readings with noise {noise:g} of their range (lines: without)."

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from bench import layout
 from bench.config import Config
 from bench.labels import formulation_label, sampler_label
-from bench.pictures.style import BLUE, CYCLE, DENSE, GREY, INK, ORANGE, SKY, Picture
+from bench.pictures.style import BLUE, CYCLE, DENSE, GREY, INK, ORANGE, SKY, Picture, legend
 from bench.references.gaussian import linear_gaussian
 from bench.samples import Integrator
 from solvers import datasets
@@ -56,7 +56,7 @@ def cases(config: Config, cell: Cell, by: Integrator) -> Picture:
         axes[1, case].set_xlabel("distance from the inlet")
     for axis in axes[:, 0]:
         axis.set_ylabel("flux")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    legend(figure, ncols=4)
     number = CASES_OF.get((cell.problem, cell.formulation))
     by_name = f"{formulation_label(vars(cell))}, {by.description}"
     caption = (
@@ -107,7 +107,7 @@ def segments(config: Config, flux: list[Row], metric: str) -> Picture:
     axes[0, 0].set_ylim(bottom=0.0)  # shared by all panels, so only now that all lines are in
     label = {"error": "mean |posterior mean - truth| / mean flux", "std": "mean posterior standard deviation"}[metric]
     figure.supylabel(label, fontsize=9)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend(figure, ncols=3)
     first = rows[0]
     number = SEGMENTS_OF.get((first["problem"], metric))
     what = {"error": "Error of the posterior mean", "std": "Posterior standard deviation"}[metric]

@@ -11,7 +11,7 @@ from bench import layout
 from bench.config import Config
 from bench.labels import formulation_label, sampler_label
 from bench.metrics import calibration
-from bench.pictures.style import CYCLE, GREY, INK, PALE, Picture
+from bench.pictures.style import CYCLE, GREY, INK, PALE, Picture, legend
 from bench.samples import Integrator
 from solvers import datasets
 from solvers.storage import Row
@@ -47,7 +47,7 @@ def calibrated(config: Config, recipe: str) -> Picture:
             _gap(axis, layout.exact(config, problem, noise).again, truth, color=INK, ls=":", label="exact posterior")
         for (cell, by), colour in zip(here, _colours(here), strict=True):
             x = np.maximum(layout.drawn(config, cell, by).x, 0.0)
-            label = f"{formulation_label(vars(cell))}, {by.label}"
+            label = f"{formulation_label(vars(cell))}, {sampler_label({'sampler': by.label, 'alpha': by.alpha})}"
             _gap(axis, x, truth, color=colour, ls="-" if by.alpha == 0.0 else "--", lw=1.3, label=label)
         axis.axhline(0.0, color=PALE, lw=0.8, zorder=0)
         axis.set(title=f"{problem}, noise {noise:g}")
@@ -55,7 +55,7 @@ def calibrated(config: Config, recipe: str) -> Picture:
         axis.set_xlabel("level")
     for axis in axes[:, 0]:
         axis.set_ylabel("coverage - level")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    legend(figure, ncols=4)
     caption = (
         "Calibration: how often central credible intervals hold the truth, less their level, over all segments of "
         f"{config.flux.measurements:,} test measurements. Recipe `{recipe}`, training seed {seed}. On the line: "
@@ -124,7 +124,7 @@ def excess(rows: list[Row], recipe: str) -> Picture:
         names = [f"{problem}\n{noise:g}" if several else f"{noise:g}" for problem, noise in levels]
         axis.set_xticks(list(places.values()), names)
         axis.set_xlabel("noise" if not several else "problem, noise")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    legend(figure, ncols=5)
     first = rows[0]
     caption = (
         f"Distance from the reference posterior, recipe `{recipe}`, {first['measurements']:,} test measurements with "

@@ -76,6 +76,12 @@ class Picture:
     caption: str
 
 
+def legend(figure: Figure, **options: Any) -> None:
+    """One for all axes, beneath them; what several have stands there once."""
+    entries = dict(entry for axis in figure.axes for entry in zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", **options)
+
+
 def colour_bar(figure: Figure, image: ScalarMappable, **options: Any) -> Colorbar:
     """The key to an image's colours, without a frame."""
     bar = figure.colorbar(image, **options)

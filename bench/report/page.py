@@ -14,27 +14,24 @@ PIXELS = 96.0
 """An inch has so many."""
 
 
-def page(title: str, parts: list[Section]) -> str:
-    """The whole document."""
+def page(title: str, parts: list[dict[str, object]]) -> str:
+    """The whole document, of sections from :func:`section`."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    shown = [
-        {
-            "anchor": _anchor(part.title),
-            "title": part.title,
-            "html": _html(part.text),
-            "pictures": [_picture(each) for each in part.pictures],
-        }
-        for part in parts
-    ]
-    return environment.get_template("page.html").render(title=title, sections=shown)
+    return environment.get_template("page.html").render(title=title, sections=parts)
 
 
-def _picture(picture: Picture) -> dict[str, object]:
-    width = picture.figure.get_size_inches()[0] * PIXELS
-    caption = MarkdownIt("commonmark").renderInline(picture.caption)
-    return {"name": picture.name, "width": round(width), "svg": Markup(svg(picture.figure)), "caption": Markup(caption)}  # noqa: S704 - ours
+def section(part: Section, pictures: list[dict[str, object]]) -> dict[str, object]:
+    """What the page shows of a section, with pictures from :func:`picture`."""
+    return {"anchor": _anchor(part.title), "title": part.title, "html": _html(part.text), "pictures": pictures}
+
+
+def picture(drawn: Picture) -> dict[str, object]:
+    """What the page shows of a picture."""
+    width = drawn.figure.get_size_inches()[0] * PIXELS
+    caption = MarkdownIt("commonmark").renderInline(drawn.caption)
+    return {"name": drawn.name, "width": round(width), "svg": Markup(svg(drawn.figure)), "caption": Markup(caption)}  # noqa: S704 - ours
 
 
 def _html(text: str) -> Markup:

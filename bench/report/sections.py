@@ -1,8 +1,10 @@
 """What stands in a report, from top to bottom: words, tables and pictures of one question each."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import chain
 from statistics import fmean
 from typing import Any
 
@@ -37,11 +39,11 @@ class Section:
 
     Attributes:
         text: Markdown, from a heading of the second level on.
-        pictures: beneath it, in their order.
+        pictures: beneath it, in their order; drawn as they are asked for, once.
     """
 
     text: str
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: Iterable[Picture] = ()
 
     @property
     def title(self) -> str:
@@ -68,22 +70,20 @@ def sections(config: Config, rows: list[Row], made: dict[str, Any]) -> Iterator[
     yield Section("## Forward processes (sections 2, 3)\n", [figure1()])
     shown = [recipe for recipe in config.training.recipes if not recipe.startswith("tuned-without")]
     if table2:
-        pictures = [densities.joint(config)]
-        pictures += [picture for recipe in shown for picture in _histograms(config, recipe)]
-        yield Section(tables.table2_markdown(config, table2), pictures)
+        samples = (picture for recipe in shown for picture in _histograms(config, recipe))
+        yield Section(tables.table2_markdown(config, table2), chain([densities.joint(config)], samples))
     if flux:
-        instances = _instances(config)
         text = tables.flux_markdown(config, flux)
-        if not instances:
+        if not _installed("dolfinx"):
             text += "\nWithout dolfinx, which is not installed here, Figures 6, 12 and 15 (fields) are left out.\n"
-        pictures = instances + [picture for recipe in shown for picture in _fluxes(config, flux, recipe)]
-        yield Section(text, pictures)
-        pictures = [posteriors.calibrated(config, recipe) for recipe in shown]
+        inferred = (picture for recipe in shown for picture in _fluxes(config, flux, recipe))
+        yield Section(text, chain(_instances(config), inferred))
+        calibrated = (posteriors.calibrated(config, recipe) for recipe in shown)
         if layout.referenced(config):
-            pictures += [_excess(config, flux, recipe) for recipe in shown]
-            yield Section(tables.posterior_markdown(config, flux), pictures)
+            excess = (_excess(config, flux, recipe) for recipe in shown)
+            yield Section(tables.posterior_markdown(config, flux), chain(calibrated, excess))
         else:
-            yield Section("## Calibration\n", pictures)
+            yield Section("## Calibration\n", calibrated)
     if spent:
         yield Section(tables.costs_markdown(spent), [cost_pictures.against_cost(spent)])
     if len(config.training.recipes) > 1:
@@ -186,13 +186,16 @@ def _histograms(config: Config, recipe: str) -> Iterator[Picture]:
         yield densities.histograms(config, [shown[problem] for problem in config.densities.problems])
 
 
-def _instances(config: Config) -> list[Picture]:
+def _installed(package: str) -> bool:
+    return find_spec(package) is not None
+
+
+def _instances(config: Config) -> Iterator[Picture]:
     """Fields, where there is a dolfinx to compute them."""
-    try:
+    if _installed("dolfinx"):
         from bench.pictures.fields import instances  # noqa: PLC0415 - dolfinx, for these pictures alone
-    except ImportError:
-        return []
-    return [instances(config, problem) for problem in config.flux.problems]
+
+        yield from (instances(config, problem) for problem in config.flux.problems)
 
 
 def _fluxes(config: Config, flux: list[Row], recipe: str) -> Iterator[Picture]:
@@ -221,8 +224,8 @@ def _excess(config: Config, flux: list[Row], recipe: str) -> Picture:
 
 def _trends(config: Config) -> list[Picture]:
     """None where asv is not installed, or has measured fewer than two commits."""
-    try:
-        from bench.trends.history import pictures  # noqa: PLC0415 - asv, of the extra `dev`
-    except ImportError:
+    if not _installed("asv"):
         return []
+    from bench.trends.history import pictures  # noqa: PLC0415 - asv, of the extra `dev`
+
     return pictures(config.results.parent / "asv")

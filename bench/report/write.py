@@ -6,8 +6,7 @@ from bench import costs
 from bench import score as scores
 from bench.config import Config
 from bench.pictures.style import save
-from bench.report import tables
-from bench.report.page import page
+from bench.report import page, tables
 from bench.report.sections import sections
 from solvers.storage import provenance, write_csv, write_text
 
@@ -21,23 +20,26 @@ def write_report(config: Config) -> str:
     Raises:
         InputError: if a data set, a score or a sample file is missing or made otherwise.
     """
-    made = provenance()
-    parts = list(sections(config, scores.table(config), made))
-    title = f"fluxbench: {config.name}"
-    write_text(config.results / "report.html", page(title, parts))
+    made, title = provenance(), f"fluxbench: {config.name}"
     folder = config.results / "figures"
     for old in folder.glob("*.png"):  # of formulations that are no longer in the run
         old.unlink()
-    text = [f"# {title}\n"]
-    for part in parts:
+    first, text, shown = list[str](), [f"# {title}\n"], list[dict[str, object]]()
+    for part in sections(config, scores.table(config), made):
         text.append(part.text)
-        for picture in part.pictures:
-            save(folder / f"{picture.name}.png", picture.figure)
-            text.append(f"![{picture.name}](figures/{picture.name}.png)\n\n*{picture.caption}*\n")
+        if "|---" in part.text or part.title == "In short":
+            first.append(part.text)
+        pictures = []
+        for each in part.pictures:  # one open at a time
+            pictures.append(page.picture(each))
+            save(folder / f"{each.name}.png", each.figure)
+            text.append(f"![{each.name}](figures/{each.name}.png)\n\n*{each.caption}*\n")
+        shown.append(page.section(part, pictures))
+    write_text(config.results / "report.html", page.page(title, shown))
     write_text(config.results / "report.md", "\n".join(text))
     record = {"provenance": made, "configuration": config.model_dump(exclude={"root"})}
     write_text(config.results / "provenance.json", json.dumps(record, indent=1) + "\n")
-    return "\n".join(part.text for part in parts if "|---" in part.text or part.title == "In short")
+    return "\n".join(first)
 
 
 def write_tables(config: Config) -> None:

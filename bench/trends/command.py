@@ -4,8 +4,14 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from solvers.errors import InputError
+from solvers.storage import exclusive
+
+if TYPE_CHECKING:
+    from bench.trends.measurements import Measurement
 
 ACTIONS = {
     "run": "measure a commit, or several; results go to results/asv",
@@ -13,6 +19,8 @@ ACTIONS = {
     "publish": "make web pages of all results, which need no internet: runs/asv/html",
     "preview": "serve these pages on this machine",
 }
+FOLDER = Path("runs/asv")
+"""Where commits are checked out, and pages are made; for one command at a time."""
 _PATTERN = "regular expression of benchmarks to run, with their parameters, such as 'samplers.*vp-k2' (default: all)"
 
 
@@ -25,7 +33,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             action.add_argument(
                 "commits", nargs="*", default=["HEAD"], help="commits, or ranges such as HEAD~5..HEAD (default: HEAD)"
             )
-            action.add_argument("--quick", action="store_true", help="each benchmark once, to see whether it runs")
+            action.add_argument(
+                "--quick", action="store_true", help="each benchmark once, to see whether it runs; keeps no results"
+            )
         if name == "compare":
             action.add_argument("base", help="commit to compare with, such as main or HEAD~1")
             action.add_argument("--new", default="HEAD", help="commit that is judged (default: HEAD)")
@@ -36,63 +46,50 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def act(options: argparse.Namespace, say: Callable[[str], None]) -> int:
-    """Do what is asked for and return the exit status: 1 if a comparison finds a regression.
+    """Do what is asked for and return the exit status: 1 if a benchmark fails, or a comparison finds a regression.
 
     Raises:
         InputError: if asv is not installed, a commit or a configuration is not there, or nothing was measured.
     """
     try:
-        import asv  # noqa: F401
+        from bench.trends import compare, measure, measurements, pages
     except ImportError as error:
+        if error.name is None or error.name.split(".")[0] != "asv":
+            raise
         raise InputError(f"fluxbench bench needs asv, of the extra `dev`: {error}") from error
-    match options.action:
-        case "run":
-            return _run(options, say)
-        case "compare":
-            return _compare(options, say)
-        case "publish":
-            from bench.trends.pages import publish
+    measurements.configuration()  # refused now, where there is none
+    if options.action == "preview":
+        pages.preview()
+        return 0
+    with exclusive(FOLDER):
+        if options.action == "publish":
+            say(f"Pages: {pages.publish() / 'index.html'}; to look at them: fluxbench bench preview")
+            return 0
+        if measure.uncommitted():
+            say("Changes that are not committed are not measured.")
+        machine = options.machine or measure.this_machine()
+        if options.action == "run":
+            how = (["--quick"], measurements.scratch(FOLDER / "quick")) if options.quick else ()
+            found = measure.measure(measure.commits_of(options.commits), machine, options.bench, *how)
+            return _tell_measured(found, say)
+        if options.rounds < 1:
+            raise InputError(f"--rounds: expected at least 1, found {options.rounds}")
+        verdicts = compare.compare(
+            options.base, options.new, machine, options.bench, options.rounds, FOLDER / "compare", say
+        )
+        for verdict in verdicts:
+            say(f"{'WORSE ' if verdict.worse else 'ok    '} {verdict}")
+        worse = sum(verdict.worse for verdict in verdicts)
+        say(f"{len(verdicts)} benchmarks compared, {worse} worse")
+        return 1 if worse else 0
 
-            say(f"Pages: {publish() / 'index.html'}; to look at them: fluxbench bench preview")
-        case "preview":
-            from bench.trends.pages import preview
 
-            preview()
-    return 0
-
-
-def _run(options: argparse.Namespace, say: Callable[[str], None]) -> int:
-    """Exit status 1 if a benchmark failed."""
-    from bench.trends.measure import commits_of, measure, this_machine
-
-    _tell_uncommitted(say)
-    how = ["--quick"] if options.quick else []
-    found = measure(commits_of(options.commits), options.machine or this_machine(), options.bench, how)
+def _tell_measured(found: "dict[str, list[Measurement]]", say: Callable[[str], None]) -> int:
     failed = [f"{commit[:8]} {each.name}" for commit, those in found.items() for each in those if each.value is None]
     for name in failed:
         say(f"failed: {name}")
-    say(f"{sum(map(len, found.values())) - len(failed)} measurements, {len(failed)} failed: results/asv")
+    for commit, measurements in found.items():
+        if all(each.value is None for each in measurements):
+            raise InputError(f"commit {commit[:8]}: nothing was measured, see above")
+    say(f"{sum(map(len, found.values())) - len(failed)} measurements, {len(failed)} failed")
     return 1 if failed else 0
-
-
-def _compare(options: argparse.Namespace, say: Callable[[str], None]) -> int:
-    from bench.trends.compare import compare
-    from bench.trends.measure import this_machine
-
-    if options.rounds < 1:
-        raise InputError(f"--rounds: expected at least 1, found {options.rounds}")
-    _tell_uncommitted(say)
-    machine = options.machine or this_machine()
-    verdicts = compare(options.base, options.new, machine, options.bench, options.rounds, say)
-    for verdict in verdicts:
-        say(f"{'WORSE ' if verdict.worse else 'ok    '} {verdict}")
-    worse = sum(verdict.worse for verdict in verdicts)
-    say(f"{len(verdicts)} benchmarks compared, {worse} worse")
-    return 1 if worse else 0
-
-
-def _tell_uncommitted(say: Callable[[str], None]) -> None:
-    from bench.trends.measure import uncommitted
-
-    if uncommitted():
-        say("Changes that are not committed are not measured.")

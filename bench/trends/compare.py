@@ -8,26 +8,23 @@ Thresholds, as shares, are those of ``regressions_thresholds`` in ``asv.conf.jso
 regressions.
 """
 
-import json
+import math
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asv.config import Config
 from scipy.stats import mannwhitneyu
 
-from bench.trends.measure import EVERYTHING, commits_of, measure
-from bench.trends.measurements import CONFIGURATION, Measurement, configuration
+from bench.trends.measure import NothingSelectedError, commits_of, measure
+from bench.trends.measurements import Measurement, configuration, scratch
 from solvers.errors import InputError
-from solvers.storage import write_text
 
 SIGNIFICANT = 0.01
 """Largest p-value of a regression, of each of two runs."""
 ASV_THRESHOLD = 0.05
 """What asv takes where the configuration says nothing."""
-ROUNDS = 3
+TIMING = r"\.time_"
 
 
 @dataclass(frozen=True)
@@ -36,15 +33,13 @@ class Verdict:
 
     Attributes:
         name: of the benchmark, with its parameters.
-        kind: of measurement.
         base: what is compared with; None if it failed.
-        new: what is judged; None if it failed.
+        new: what is judged; None if it failed or is not there.
         threshold: share by which ``new`` may exceed ``base``.
         worse: whether it exceeds that, or fails where the base did not.
     """
 
     name: str
-    kind: str
     base: float | None
     new: float | None
     threshold: float
@@ -52,21 +47,18 @@ class Verdict:
 
     def __str__(self) -> str:
         """One line that names the benchmark, both values and what was allowed."""
-        if self.base is None or self.new is None:
-            return f"{self.name}: {'fails' if self.new is None else 'failed at the base'}"
+        if self.base is None:
+            return f"{self.name}: failed at the base{' too' if self.new is None else ''}"
+        if self.new is None:
+            return f"{self.name}: {self.base:.4g} -> fails"
         change = f"{self.new / self.base:.2f} times" if self.base > 0.0 else "from nothing"
         return f"{self.name}: {self.base:.4g} -> {self.new:.4g}, {change} (allowed: {1.0 + self.threshold:g})"
 
 
 def compare(
-    base: str,
-    new: str,
-    machine: str,
-    pattern: str = EVERYTHING,
-    rounds: int = ROUNDS,
-    say: Callable[[str], None] = print,
+    base: str, new: str, machine: str, pattern: str, rounds: int, folder: Path, say: Callable[[str], None]
 ) -> list[Verdict]:
-    """Measure two commits and judge the second; every benchmark that both have.
+    """Measure two commits and judge the second by every benchmark that the first has.
 
     Args:
         base: commit to compare with.
@@ -75,32 +67,38 @@ def compare(
         pattern: regular expression of benchmarks to run.
         rounds: in which each timing is taken at both commits; the second run of those that look slower takes as many
             again.
+        folder: for results, which is emptied.
         say: what is told while it goes on.
 
     Raises:
-        InputError: if one of them is no commit, both are the same, or nothing was measured.
+        InputError: if one of them is no commit, both are the same, or nothing was measured at the base.
     """
     pair = commits_of([base, new])
     if len(pair) != 2:
         raise InputError(f"expected two commits, found {base} and {new}, which are the same")
-    thresholds = configuration().regressions_thresholds
-    verdicts = _judged(pair, machine, pattern, rounds, thresholds)
-    suspects = [each for each in verdicts if each.worse and each.kind == "time"]
+    in_turns = ["--interleave-rounds", "--record-samples", "--attribute", f"rounds={rounds}"]
+    timings = _judged(pair, machine, rf"^(?=.*{TIMING})(?=.*?(?:{pattern}))", in_turns, folder)
+    others = _judged(pair, machine, rf"^(?!.*{TIMING})(?=.*?(?:{pattern}))", ["--no-interleave-rounds"], folder)
+    if all(verdict.base is None for verdict in [*timings, *others]):
+        raise InputError(f"commit {pair[0][:8]}: nothing was measured, see above; --bench was {pattern!r}")
+    suspects = [each.name for each in timings if each.worse and each.new is not None]
     if suspects:
         say(f"{len(suspects)} timing(s) look slower; they are measured again")
-        again = "|".join(f"^{re.escape(each.name)}$" for each in suspects)
-        confirmed = {each.name: each for each in _judged(pair, machine, again, rounds, thresholds)}
-        verdicts = [confirmed.get(each.name, each) for each in verdicts]
-    return verdicts
+        again = "|".join(f"^{re.escape(name)}$" for name in suspects)
+        confirmed = {each.name: each for each in _judged(pair, machine, again, in_turns, folder)}
+        timings = [confirmed.get(each.name, each) for each in timings]
+    return sorted([*timings, *others], key=lambda verdict: verdict.name)
 
 
-def _judged(
-    pair: Sequence[str], machine: str, pattern: str, rounds: int, thresholds: dict[str, float]
-) -> list[Verdict]:
-    options = ["--interleave-rounds", "--record-samples", "--attribute", f"rounds={rounds}"]
-    found = measure(pair, machine, pattern, options, _scratch(configuration()))
+def _judged(pair: Sequence[str], machine: str, pattern: str, options: list[str], folder: Path) -> list[Verdict]:
+    thresholds = configuration().regressions_thresholds
+    try:
+        found = measure(pair, machine, pattern, options, scratch(folder))
+    except NothingSelectedError:
+        return []
     before, after = ({each.name: each for each in found[commit]} for commit in pair)
-    return [judge(before[name], after[name], threshold(thresholds, name)) for name in after if name in before]
+    gone = {name: Measurement(each.benchmark, each.kind, each.parameters) for name, each in before.items()}
+    return [judge(each, after.get(name, gone[name]), threshold(thresholds, name)) for name, each in before.items()]
 
 
 def judge(base: Measurement, new: Measurement, allowed: float) -> Verdict:
@@ -108,24 +106,19 @@ def judge(base: Measurement, new: Measurement, allowed: float) -> Verdict:
     if base.value is None or new.value is None:
         worse = new.value is None and base.value is not None
     elif base.samples and new.samples:
-        bar = [(1.0 + allowed) * sample for sample in base.samples]
-        worse = bool(mannwhitneyu(new.samples, bar, alternative="greater").pvalue < SIGNIFICANT)
+        worse = _greater(new.samples, [(1.0 + allowed) * sample for sample in base.samples])
     else:
         worse = new.value > (1.0 + allowed) * base.value
-    return Verdict(new.name, new.kind, base.value, new.value, allowed, worse)
+    return Verdict(new.name, base.value, new.value, allowed, worse)
+
+
+def _greater(samples: Sequence[float], others: Sequence[float]) -> bool:
+    """By the Mann-Whitney test; where they are too few for it, all of them must be greater than all others."""
+    if math.comb(len(samples) + len(others), len(samples)) * SIGNIFICANT <= 1.0:
+        return min(samples) > max(others)
+    return bool(mannwhitneyu(samples, others, alternative="greater").pvalue < SIGNIFICANT)
 
 
 def threshold(thresholds: dict[str, float], name: str) -> float:
     """The largest of those whose pattern a benchmark's name matches, as asv has it."""
     return max((share for pattern, share in thresholds.items() if re.match(pattern, name)), default=ASV_THRESHOLD)
-
-
-def _scratch(config: Config) -> Path:
-    """The configuration with other folders, empty ones: results of comparisons are no history."""
-    folder = Path(config.env_dir).resolve().with_name("compare")
-    shutil.rmtree(folder / "results", ignore_errors=True)
-    content = json.loads(CONFIGURATION.read_text(encoding="utf-8"))
-    content |= {name: str(Path(content[name]).resolve()) for name in ("repo", "benchmark_dir", "env_dir")}
-    content |= {"results_dir": str(folder / "results"), "branches": ["HEAD"]}
-    write_text(folder / CONFIGURATION.name, json.dumps(content, indent=4))
-    return folder / CONFIGURATION.name

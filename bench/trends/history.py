@@ -35,21 +35,20 @@ class Commit:
 
 
 def history(folder: Path) -> tuple[str, list[Commit]]:
-    """The machine of which most is known, and its commits, the oldest first.
+    """The machine of which most is known, and its commits, the oldest first; no name and none if nothing is known.
 
     Args:
         folder: of asv's results.
-
-    Raises:
-        InputError: if there are no results.
     """
+    if not (folder / "benchmarks.json").exists():
+        return "", []
     known = benchmarks_in(folder)
     found: dict[str, dict[str, Commit]] = defaultdict(dict)
     for results in iter_results(str(folder)):
         time = datetime.fromtimestamp(results.date / 1e3, UTC)
         commit = found[results.params["machine"]].setdefault(results.commit_hash, Commit(results.commit_hash, time, []))
         commit.measurements.extend(unrolled(results, known))
-    machine = max(found, key=lambda name: len(found[name]))
+    machine = max(found, key=lambda name: len(found[name]), default="")
     return machine, sorted(found[machine].values(), key=lambda commit: commit.time)
 
 
@@ -59,8 +58,6 @@ def pictures(folder: Path) -> list[Picture]:
     Args:
         folder: of asv's results.
     """
-    if not (folder / "benchmarks.json").exists():
-        return []
     machine, commits = history(folder)
     if len(commits) < LEAST:
         return []
@@ -112,11 +109,12 @@ def _lines(axis: Axes, commits: list[Commit], chosen: Callable[[Measurement], bo
             style,
             marker="o",
             ms=3,
-            color=CYCLE[j % 6],
+            color=CYCLE[j % len(CYCLE)],
             label=shown,
         )
     axis.set_xticks(range(len(commits)), [f"{commit.hash[:7]}\n{commit.time:%d %b}" for commit in commits], fontsize=7)
-    axis.legend(fontsize=7, loc="best")
+    if series:
+        axis.legend(fontsize=7, loc="best")
 
 
 def _mean(measurements: Iterable[Measurement]) -> float | None:

@@ -11,12 +11,13 @@ from pathlib import Path
 from asv import util
 from asv.machine import Machine, MachineCollection
 
-from bench.trends.measurements import CONFIGURATION, Measurement, configuration, of_commit
+from bench.trends.measurements import CONFIGURATION, Measurement, benchmarks_in, configuration, of_commit
 from solvers.errors import InputError
 from solvers.storage import write_text
 
-EVERYTHING = "."
-"""The regular expression that all names match."""
+
+class NothingSelectedError(InputError):
+    """No benchmark has a name that matches."""
 
 
 def this_machine() -> str:
@@ -30,30 +31,34 @@ def commits_of(names: Iterable[str]) -> list[str]:
     """Full hashes of commits, or of ranges such as ``HEAD~5..HEAD``, the oldest of a range first.
 
     Raises:
-        InputError: if git does not know one.
+        InputError: if git is not there, or does not know one.
     """
     found = []
     for name in names:
-        command = ["rev-list", "--reverse", name] if ".." in name else ["rev-parse", "--verify", f"{name}^{{commit}}"]
-        done = subprocess.run(["git", *command], capture_output=True, text=True, check=False)
-        if done.returncode != 0 or not done.stdout:
+        status, said = _git(
+            *(("rev-list", "--reverse", name) if ".." in name else ("rev-parse", "--verify", f"{name}^{{commit}}"))
+        )
+        if status != 0 or not said:
             raise InputError(f"{name}: expected a commit of this checkout, or a range of commits that is not empty")
-        found += done.stdout.split()
+        found += said.split()
     return list(dict.fromkeys(found))
 
 
 def uncommitted() -> bool:
     """Whether the checkout has changes that no commit has."""
-    command = ["git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!results"]
-    return bool(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    return bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")[1])
+
+
+def _git(*arguments: str) -> tuple[int, str]:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise InputError(f"git: expected it on the PATH, to check out commits: {error.strerror}") from error
+    return done.returncode, done.stdout
 
 
 def measure(
-    commits: Sequence[str],
-    machine: str,
-    pattern: str = EVERYTHING,
-    options: Sequence[str] = (),
-    path: Path = CONFIGURATION,
+    commits: Sequence[str], machine: str, pattern: str, options: Sequence[str] = (), path: Path = CONFIGURATION
 ) -> dict[str, list[Measurement]]:
     """Run benchmarks on commits, by ``asv run``.
 
@@ -65,28 +70,34 @@ def measure(
         path: of asv's configuration.
 
     Returns:
-        What is now known of each commit of the benchmarks that match.
+        What is now known of each commit of the benchmarks that match; a value is None where one failed.
 
     Raises:
-        InputError: if a commit has no measurement after that, or asv found nothing to run.
+        NothingSelectedError: if no benchmark matches.
+        InputError: if the pattern is none, or asv did not run.
     """
+    try:
+        matches = re.compile(pattern).search
+    except re.error as error:
+        raise InputError(f"--bench: expected a regular expression, found {pattern!r}: {error}") from error
     config = configuration(path)
-    MachineCollection.save(machine, Machine.get_defaults() | {"machine": machine})  # or asv would ask
+    # Or asv would ask. The name says what counts; another kernel is no other history.
+    MachineCollection.save(machine, Machine.get_defaults() | {"machine": machine, "os": "", "ram": ""})
     hashes = path.resolve().parent / config.env_dir / "commits.txt"
     write_text(hashes, "\n".join(commits) + "\n")
-    status = asv(path, "run", f"HASHFILE:{hashes}", "--machine", machine, "--bench", pattern, "--show-stderr", *options)
+    run = ("run", f"HASHFILE:{hashes}", "--machine", machine, "--bench", pattern, "--show-stderr", *options)
+    status, results = asv(path, *run), Path(config.results_dir)
     if status not in {0, 2}:  # 2 says that benchmarks have failed, and their values are missing
+        known = benchmarks_in(results) if (results / "benchmarks.json").exists() else {}
+        if known and not any(map(matches, _names(known))):
+            raise NothingSelectedError(f"--bench: expected a pattern that some benchmark matches, found {pattern!r}")
         raise InputError(f"asv run ended with status {status}, see above; nothing was measured")
-    found = {commit: matching(of_commit(Path(config.results_dir), machine, commit), pattern) for commit in commits}
-    for commit, measurements in found.items():
-        if all(each.value is None for each in measurements):
-            raise InputError(f"commit {commit[:8]}: nothing was measured, see above")
-    return found
+    return {commit: [each for each in of_commit(results, machine, commit) if matches(each.name)] for commit in commits}
 
 
-def matching(measurements: Iterable[Measurement], pattern: str) -> list[Measurement]:
-    """Those whose names asv's ``--bench`` selects."""
-    return [each for each in measurements if re.search(pattern, each.name)]
+def _names(known: dict[str, dict[str, list[list[str]]]]) -> list[str]:
+    """Of all benchmarks at all their parameters."""
+    return [each.name for name, one in known.items() for each in Measurement.all_of(name, one)]
 
 
 def asv(path: Path, *arguments: str) -> int:

@@ -51,7 +51,8 @@ ReturnToService=2
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
 NodeName=n1 NodeAddr={network}.1 NodeHostname=n1 CPUs=2
 NodeName=n2 NodeAddr={network}.2 NodeHostname=n2 CPUs=2
-PartitionName=work Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+EnforcePartLimits=ALL
+PartitionName=work Nodes=n1,n2 Default=YES MaxTime=60 State=UP
 """
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "ip", "unshare", "shellcheck")
 PACKAGES = ("slurm-wlm", "munge", "iproute2", "shellcheck")

@@ -193,6 +193,21 @@ def test_symmetric_run_says_when_it_is_done(slurm: PrivateSlurm, quiet: Path, st
     assert gone.exists()
 
 
+def test_a_refused_submission_names_the_jobs_before_it(slurm: PrivateSlurm, tmp_path: Path) -> None:
+    """A job that wants more time than there is."""
+    (tmp_path / "site.env").write_text(SITE + "FLUXBENCH_TRAIN=(--nodes=1 --time=2-00:00:00)\n")
+    site = str(tmp_path / "site.env")
+    done = slurm.run("slurm/submit.sh", *options(tmp_path), FLUXBENCH_SITE=site)
+    assert done.returncode == 2
+    assert "Requested time limit is invalid" in done.stderr
+    ids = re.findall(r"job (\d+)", done.stdout)
+    assert re.fullmatch(r"solve: job \d+\nconsolidate: job \d+\n", done.stdout)
+    assert (
+        f"sbatch refused the job train, see above; to take back those before it: scancel {' '.join(ids)}" in done.stderr
+    )
+    assert slurm.run("scancel", *ids).returncode == 0
+
+
 def test_single_ranks_are_not_taken_for_an_mpi_job(slurm: PrivateSlurm, tmp_path: Path) -> None:
     """What a launcher of another MPI makes of it."""
     (tmp_path / "site.env").write_text(SITE.replace("--mpi=pmi2", "--mpi=none"))
