@@ -13,15 +13,15 @@ name = "accuracy"
 [densities]
 problems = ["tanh"]
 train_samples = 10_000
-test_samples = 20_000
+test_samples = 10_000
 epochs = 20
-generated = 500
+generated = 300
 [flux]
 problems = []
 [training]
-formulations = ["ve", "vp-k2"]
+formulations = ["ve"]
 [sampling]
-costs = 0
+alphas = [0.0]
 """
 
 

@@ -10,7 +10,7 @@ from bench.trends.measurements import Measurement
 from tests.bench.trends.clone import bench, commit, git
 
 STEP = "training.Step.time_step"
-PATTERN = rf"{re.escape(STEP)}\('paper, densities', 250\)|Table2.track_(s1|w1)\('tanh'"
+PATTERN = rf"{re.escape(STEP)}\('paper, densities', 250\)|Table2.track_(s1|w1)\('tanh', 've', 'ODE'\)"
 
 
 def test_a_slowdown_and_a_bug_are_named_and_an_equal_commit_passes(checkout: Path) -> None:
@@ -22,7 +22,7 @@ def test_a_slowdown_and_a_bug_are_named_and_an_equal_commit_passes(checkout: Pat
     same = commit(checkout, {"diffusion/losses.py": (loss, f"    # no change\n{loss}")}, "Nothing that counts")
     done = bench(checkout, "compare", base, "--new", same, "--rounds", "2", "--bench", PATTERN)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "9 benchmarks compared, 0 worse" in done.stdout
+    assert "3 benchmarks compared, 0 worse" in done.stdout
     more = "    for _ in range(4):\n        network.noise_prediction(m * x0 + sigma * z, y, t)\n"
     spoilt = commit(
         checkout,
@@ -36,8 +36,7 @@ def test_a_slowdown_and_a_bug_are_named_and_an_equal_commit_passes(checkout: Pat
     assert done.returncode == 1, done.stdout + done.stderr
     assert "1 timing(s) look slower; they are measured again" in done.stdout
     worse = re.findall(r"^WORSE\s+([\w.]+)\(", done.stdout, re.MULTILINE)
-    assert STEP in worse
-    assert worse.count("accuracy.Table2.track_w1") == 4
+    assert {STEP, "accuracy.Table2.track_w1"} <= set(worse)
 
 
 def timing(samples: np.ndarray) -> Measurement:
