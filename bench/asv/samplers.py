@@ -21,7 +21,7 @@ SAMPLES, SIZE = 500, 30
 class _Sampler:
     """A network and the integrators that sample with it."""
 
-    timeout, repeat = 300, (2, 6, 2.0)
+    timeout, repeat = 300, 5
 
     def prepare(self, formulation: str) -> None:
         """Build the network."""

@@ -29,7 +29,7 @@ class Measure:
 
     params = (PROBLEMS, (1_000, 10_000))
     param_names = ("problem", "samples")
-    timeout = 300
+    timeout, repeat = 300, 3
 
     def setup_cache(self) -> dict[str, Simulator]:
         """Set up each solver once."""
@@ -53,6 +53,7 @@ class Block:
 
     params = (16, 64, 128, 256)
     param_names = ("block",)
+    repeat = 5
 
     def setup_cache(self) -> Simulator:
         """Set up the solver once."""
@@ -73,6 +74,8 @@ class Block:
 class Jacobian:
     """Derivatives of the sensor values of 20 samples of the nonlinear problem."""
 
+    repeat = 5
+
     def setup_cache(self) -> Simulator:
         """Set up the solver once."""
         return simulator(NONLINEAR)
@@ -85,6 +88,7 @@ class Jacobian:
 class Prepare:
     """From the problem's definition to a solver that is ready."""
 
+    repeat = 2
     params = (PROBLEMS,)
     param_names = ("problem",)
 
@@ -96,6 +100,7 @@ class Prepare:
 class Generate:
     """A data set of 10,000 samples on one rank, from nothing to its file."""
 
+    repeat = 2
     params = (PROBLEMS,)
     param_names = ("problem",)
 

@@ -31,6 +31,7 @@ class Step:
 
     params = (NETWORKS, (250, 1_000, 4_000))
     param_names = ("network", "batch")
+    repeat = 20
 
     def setup(self, network: str, batch: int) -> None:
         """Build the network and draw the batch."""
@@ -61,7 +62,7 @@ class Loop:
 
     params = (NETWORKS,)
     param_names = ("network",)
-    timeout = 300
+    timeout, repeat = 300, 2
 
     def setup_cache(self) -> None:
         """Write data sets of the right size into the working directory."""

@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         if name == "compare":
             action.add_argument("base", help="commit to compare with, such as main or HEAD~1")
             action.add_argument("--new", default="HEAD", help="commit that is judged (default: HEAD)")
-            action.add_argument("--rounds", type=int, default=3, help="of timings, in turns (default: 3)")
+            action.add_argument("--rounds", type=int, default=5, help="of timings, in turns (default: 5)")
         if name in ("run", "compare"):
             action.add_argument("--bench", default=".", metavar="PATTERN", help=_PATTERN)
             action.add_argument("--machine", help="to file results under (default: the processor and its cores)")

@@ -1,7 +1,8 @@
 """Whether a commit is slower, larger or less accurate than another one, by asv's benchmarks.
 
-Timings of the two take turns, round by round, so that what else the machine does strikes both. A benchmark is slower if
-its samples exceed the other commit's by more than its threshold, by a one-sided Mann-Whitney test, and if they do so
+Timings of the two take turns, round by round, so that what else the machine does strikes both. A round is a process of
+its own, whose best time counts: what disturbs it only ever makes it slower. A benchmark is slower if the best times of
+the rounds exceed the other commit's by more than its threshold, by a one-sided Mann-Whitney test, and if they do so
 again in a second run of those alone: once may be chance where many are compared. Tracked numbers are the same each time
 that a commit is measured, and their threshold is what another training seed may change (``bench.track_noise``).
 Thresholds, as shares, are those of ``regressions_thresholds`` in ``asv.conf.json``, by which asv's own pages tell
@@ -14,14 +15,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
 from bench.trends.measure import NothingSelectedError, commits_of, measure
 from bench.trends.measurements import Measurement, configuration, scratch
 from solvers.errors import InputError
 
-SIGNIFICANT = 0.01
-"""Largest p-value of a regression, of each of two runs."""
+SIGNIFICANT = 0.05
+"""Largest p-value of a regression, in each of two runs: together one in 400."""
 ASV_THRESHOLD = 0.05
 """What asv takes where the configuration says nothing."""
 TIMING = r"\.time_"
@@ -33,8 +36,8 @@ class Verdict:
 
     Attributes:
         name: of the benchmark, with its parameters.
-        base: what is compared with; None if it failed.
-        new: what is judged; None if it failed or is not there.
+        base: what is compared with, of timings the median over rounds; None if it failed.
+        new: what is judged, likewise; None if it failed or is not there.
         threshold: share by which ``new`` may exceed ``base``.
         worse: whether it exceeds that, or fails where the base did not.
     """
@@ -77,7 +80,7 @@ def compare(
     if len(pair) != 2:
         raise InputError(f"expected two commits, found {base} and {new}, which are the same")
     in_turns = ["--interleave-rounds", "--record-samples", "--attribute", f"rounds={rounds}"]
-    timings = _judged(pair, machine, rf"^(?=.*{TIMING})(?=.*?(?:{pattern}))", in_turns, folder)
+    timings = _judged(pair, machine, rf"^(?=.*{TIMING})(?=.*?(?:{pattern}))", in_turns, folder, rounds)
     others = _judged(pair, machine, rf"^(?!.*{TIMING})(?=.*?(?:{pattern}))", ["--no-interleave-rounds"], folder)
     if all(verdict.base is None for verdict in [*timings, *others]):
         raise InputError(f"commit {pair[0][:8]}: nothing was measured, see above; --bench was {pattern!r}")
@@ -85,12 +88,14 @@ def compare(
     if suspects:
         say(f"{len(suspects)} timing(s) look slower; they are measured again")
         again = "|".join(f"^{re.escape(name)}$" for name in suspects)
-        confirmed = {each.name: each for each in _judged(pair, machine, again, in_turns, folder)}
+        confirmed = {each.name: each for each in _judged(pair, machine, again, in_turns, folder, rounds)}
         timings = [confirmed.get(each.name, each) for each in timings]
     return sorted([*timings, *others], key=lambda verdict: verdict.name)
 
 
-def _judged(pair: Sequence[str], machine: str, pattern: str, options: list[str], folder: Path) -> list[Verdict]:
+def _judged(
+    pair: Sequence[str], machine: str, pattern: str, options: list[str], folder: Path, rounds: int = 1
+) -> list[Verdict]:
     thresholds = configuration().regressions_thresholds
     try:
         found = measure(pair, machine, pattern, options, scratch(folder))
@@ -98,24 +103,28 @@ def _judged(pair: Sequence[str], machine: str, pattern: str, options: list[str],
         return []
     before, after = ({each.name: each for each in found[commit]} for commit in pair)
     gone = {name: Measurement(each.benchmark, each.kind, each.parameters) for name, each in before.items()}
-    return [judge(each, after.get(name, gone[name]), threshold(thresholds, name)) for name, each in before.items()]
+    return [
+        judge(each, after.get(name, gone[name]), threshold(thresholds, name), rounds) for name, each in before.items()
+    ]
 
 
-def judge(base: Measurement, new: Measurement, allowed: float) -> Verdict:
-    """Whether ``new`` is worse than ``base`` by more than a share ``allowed`` of it."""
+def judge(base: Measurement, new: Measurement, allowed: float, rounds: int) -> Verdict:
+    """Whether ``new`` is worse than ``base`` by more than a share ``allowed`` of it; timings in so many rounds."""
     if base.value is None or new.value is None:
         worse = new.value is None and base.value is not None
     elif base.samples and new.samples:
-        worse = _greater(new.samples, [(1.0 + allowed) * sample for sample in base.samples])
+        before, after = (np.array(each.samples).reshape(rounds, -1).min(axis=1) for each in (base, new))
+        worse = _greater(after, (1.0 + allowed) * before)
+        return Verdict(new.name, float(np.median(before)), float(np.median(after)), allowed, worse)
     else:
         worse = new.value > (1.0 + allowed) * base.value
     return Verdict(new.name, base.value, new.value, allowed, worse)
 
 
-def _greater(samples: Sequence[float], others: Sequence[float]) -> bool:
+def _greater(samples: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
     """By the Mann-Whitney test; where they are too few for it, all of them must be greater than all others."""
     if math.comb(len(samples) + len(others), len(samples)) * SIGNIFICANT <= 1.0:
-        return min(samples) > max(others)
+        return bool(samples.min() > others.max())
     return bool(mannwhitneyu(samples, others, alternative="greater").pvalue < SIGNIFICANT)
 
 

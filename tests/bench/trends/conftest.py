@@ -13,7 +13,7 @@ name = "accuracy"
 [densities]
 problems = ["tanh"]
 train_samples = 10_000
-test_samples = 10_000
+test_samples = 3_000
 epochs = 20
 generated = 300
 [flux]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.asv import accuracy
+from bench.asv import accuracy, samplers, solvers, training
 from bench.trends.measurements import configuration
 from tests.bench.trends.clone import REPOSITORY
 
@@ -17,6 +17,14 @@ def test_every_tracked_accuracy_has_a_threshold_of_its_own() -> None:
         for name in vars(group):
             if name.startswith("track_"):
                 assert [pattern for pattern in thresholds if re.match(pattern, f"accuracy.{group.__name__}.{name}")]
+
+
+def test_every_round_of_a_timing_takes_as_many_samples() -> None:
+    for module in (samplers, solvers, training):
+        for name, group in vars(module).items():
+            if isinstance(group, type) and any(each.startswith("time_") for each in dir(group)):
+                assert isinstance(group.repeat, int), name
+                assert group.repeat >= 2
 
 
 def test_tracked_numbers_are_those_of_the_tidy_table(tmp_path: Path) -> None:
