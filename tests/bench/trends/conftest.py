@@ -21,7 +21,7 @@ problems = []
 [training]
 formulations = ["ve"]
 [sampling]
-alphas = [0.0]
+alphas = [1.0]
 """
 
 

@@ -10,7 +10,7 @@ from bench.trends.measurements import Measurement
 from tests.bench.trends.clone import bench, commit, git
 
 STEP = "training.Step.time_step"
-PATTERN = rf"{re.escape(STEP)}\('paper, densities', 250\)|Table2.track_(s1|w1)\('tanh', 've', 'ODE'\)"
+PATTERN = rf"{re.escape(STEP)}\('paper, densities', 250\)|Table2.track_(s1|w1)\('tanh', 've', 'SDE'\)"
 
 
 def test_a_slowdown_and_a_bug_are_named_and_an_equal_commit_passes(checkout: Path) -> None:
