@@ -152,25 +152,28 @@ def _in_short(config: Config, table2: list[Row], flux: list[Row], spent: list[Ro
                     f"- **{problem.capitalize()} flux problem, recipe `{recipe}`**: the error of the posterior mean is "
                     f"{min(ratios):.2f} to {max(ratios):.2f} times the exact posterior's."
                 )
-    lines += [f"- **Cost, {problem}**: {', '.join(found)}." for problem, found in _enough(spent).items()]
+    if spent:
+        lines.append(_enough(spent))
     return "\n".join(lines) + "\n"
 
 
-def _enough(spent: list[Row]) -> dict[str, list[str]]:
-    """How many evaluations bring each ODE sampler near the best that any reaches, by problem."""
-    found: dict[str, list[str]] = {}
-    for problem in dict.fromkeys(row["problem"] for row in spent):
-        here = [row for row in spent if (row["problem"], row["sampler"]) == (problem, "ODE")]
-        bar = NEAR * min(row["value"] for row in here)
-        for method in dict.fromkeys(row["method"] for row in here):
-            good = [row["evaluations"] for row in here if row["method"] == method and row["value"] <= bar]
-            name = cost_pictures.LINES[method, "ODE"][0].removesuffix(", ODE")
-            enough = f"{min(good):.0f} evaluations" if good else "not with those tried"
-            found.setdefault(problem, []).append(f"{name} {enough}")
-        found[problem][0] = (
-            f"within {NEAR - 1.0:.0%} of the best distance that an ODE sampler reaches: {found[problem][0]}"
-        )
-    return found
+def _enough(spent: list[Row]) -> str:
+    """How many evaluations bring each ODE sampler near the best that any of them reaches."""
+    ode = [row for row in spent if row["sampler"] == "ODE"]
+    methods = list(dict.fromkeys(row["method"] for row in ode))
+    names = [cost_pictures.LINES[method, "ODE"][0].removesuffix(", ODE") for method in methods]
+    found = []
+    for problem in dict.fromkeys(row["problem"] for row in ode):
+        here = [row for row in ode if row["problem"] == problem]
+        good = [row for row in here if row["value"] <= NEAR * min(row["value"] for row in here)]
+        least = [
+            min((row["evaluations"] for row in good if row["method"] == method), default=None) for method in methods
+        ]
+        found.append(f"{problem} {' / '.join('more than tried' if n is None else f'{n:.0f}' for n in least)}")
+    return (
+        f"- **Cost**: network evaluations a sample that bring the ODE within {NEAR - 1.0:.0%} of the best distance from exact "
+        f"samples that any of its samplers reaches, {' / '.join(names)}: {'; '.join(found)}."
+    )
 
 
 def _histograms(config: Config, recipe: str) -> Iterator[Picture]:
