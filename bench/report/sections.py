@@ -171,7 +171,7 @@ def _enough(spent: list[Row]) -> str:
         ]
         found.append(f"{problem} {' / '.join('more than tried' if n is None else f'{n:.0f}' for n in least)}")
     return (
-        f"- **Cost**: network evaluations a sample that bring the ODE within {NEAR - 1.0:.0%} of the best distance from "
+        f"- **Cost**: network evaluations that bring the ODE within {NEAR - 1.0:.0%} of the best distance from "
         f"exact samples that any of its samplers reaches, {' / '.join(names)}: {'; '.join(found)}."
     )
 
