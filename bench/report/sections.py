@@ -30,7 +30,7 @@ CHOICES = """\
 """
 """What the paper leaves open, or what it has not."""
 NEAR = 1.1
-"""Within this factor of a sampler's best it is as good as it gets."""
+"""Within this factor of the converged solution's distance a sampler is as good as it gets."""
 
 
 @dataclass(frozen=True)
@@ -158,21 +158,22 @@ def _in_short(config: Config, table2: list[Row], flux: list[Row], spent: list[Ro
 
 
 def _enough(spent: list[Row]) -> str:
-    """How many evaluations bring each ODE sampler near the best that any of them reaches."""
+    """How many evaluations bring each ODE sampler as near to exact samples as its converged solution is."""
     ode = [row for row in spent if row["sampler"] == "ODE"]
     methods = list(dict.fromkeys(row["method"] for row in ode))
     names = [cost_pictures.LINES[method, "ODE"][0].removesuffix(", ODE") for method in methods]
     found = []
     for problem in dict.fromkeys(row["problem"] for row in ode):
         here = [row for row in ode if row["problem"] == problem]
-        good = [row for row in here if row["value"] <= NEAR * min(row["value"] for row in here)]
+        converged = min((row for row in here if row["tolerance"]), key=lambda row: row["tolerance"])
+        good = [row for row in here if row["value"] <= NEAR * converged["value"]]
         least = [
             min((row["evaluations"] for row in good if row["method"] == method), default=None) for method in methods
         ]
         found.append(f"{problem} {' / '.join('more than tried' if n is None else f'{n:.0f}' for n in least)}")
     return (
-        f"- **Cost**: network evaluations that bring the ODE within {NEAR - 1.0:.0%} of the best distance from "
-        f"exact samples that any of its samplers reaches, {' / '.join(names)}: {'; '.join(found)}."
+        f"- **Cost**: network evaluations after which samples by the ODE are as near to exact ones as its converged "
+        f"solution, within {NEAR - 1.0:.0%}, {' / '.join(names)}: {'; '.join(found)}."
     )
 
 
