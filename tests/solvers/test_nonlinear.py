@@ -1,6 +1,10 @@
 """The batched chord iteration against Newton's method, exact derivatives, and its own independence of batches."""
 
+import os
 import pickle
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 
@@ -41,6 +45,19 @@ def test_a_sample_has_the_same_bits_in_every_batch() -> None:
     whole = production().measure(q)
     for part in (slice(0, 1), slice(3, 8), slice(100, 407), slice(0, 1000), slice(1499, None, -1)):
         assert production().measure(q[part]).tobytes() == whole[part].tobytes(), part
+
+
+@pytest.mark.parametrize("kernels", ["Prescott", "Haswell"])
+def test_so_it_has_by_other_kernels_of_blas(kernels: str) -> None:
+    """OpenBLAS chooses them by the processor; every x86 processor of the last ten years has these."""
+    if platform.machine() != "x86_64":
+        pytest.skip(f"kernels of x86_64, on {platform.machine()}")
+    test = f"{__file__}::{test_a_sample_has_the_same_bits_in_every_batch.__name__}"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
+    ended = subprocess.run(
+        command, env=os.environ | {"OPENBLAS_CORETYPE": kernels}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout
 
 
 def test_no_flux_gives_no_concentration() -> None:
