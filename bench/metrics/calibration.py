@@ -10,6 +10,9 @@ from scipy.stats import kstest
 
 Floats = NDArray[np.floating]
 
+GROUPS = 50
+"""Of measurements, left out one after the other."""
+
 
 def ranks(samples: Floats, truth: Floats, seed: int = 0) -> Floats:
     """Ranks of true components (M, d) among samples (M, S, d) as shares in (0, 1) (Talts et al. 2018), shape (M, d).
@@ -41,6 +44,16 @@ def error(shares: Floats) -> float:
     level, coverage = coverage_curve(shares)
     gap = coverage - level
     return float(np.trapezoid(np.abs(gap), level))
+
+
+def error_std(shares: Floats) -> float:
+    """Standard error of `error` by ranks (M, d): the jackknife over at most ``GROUPS`` groups of measurements."""
+    groups = min(GROUPS, len(shares))
+    if groups < 2:
+        return float("nan")
+    group = np.arange(len(shares)) % groups
+    without = np.array([error(shares[group != g]) for g in range(groups)])
+    return float(np.sqrt((groups - 1) * without.var()))
 
 
 def coverage_curve(shares: Floats) -> tuple[Floats, Floats]:

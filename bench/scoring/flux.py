@@ -1,7 +1,8 @@
 """Scores of the flux problems: against the truth everywhere, against the exact posterior where there is a reference.
 
-A metric is a mean over measurements, and its Monte Carlo error the standard error of that mean. Fluxes are not
-negative, which a network only knows from its data: a sample below zero counts as zero (choice).
+A metric is a mean over measurements, and its Monte Carlo error the standard error of that mean; calibration is judged
+on all measurements together. Fluxes are not negative, which a network only knows from its data: a sample below zero
+counts as zero (choice).
 """
 
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def rows(samples: Floats, known: Known, geometry: Geometry) -> list[Row]:
         _row("std", stds, ""),
         _row("coverage", marginal.covered(x, known.truth), TRUTH),
         _row("CRPS", crps, TRUTH),
-        _number("calibration error", calibration.error(shares), shares),
+        _number("calibration error", calibration.error(shares), shares, calibration.error_std(shares)),
         _number("SBC p-value", calibration.uniformity(shares), shares),
         _number("TARP p-value", calibration.uniformity(tarp), tarp),
     ]
@@ -137,6 +138,6 @@ def _row(metric: str, values: Floats, reference: str) -> Row:
     }
 
 
-def _number(metric: str, value: float, shares: Floats) -> Row:
-    """Of all measurements together, without an error of its own."""
-    return {"metric": metric, "value": value, "error": None, "reference": TRUTH, "measurements": len(shares)}
+def _number(metric: str, value: float, shares: Floats, error: float | None = None) -> Row:
+    """Of all measurements together."""
+    return {"metric": metric, "value": value, "error": error, "reference": TRUTH, "measurements": len(shares)}

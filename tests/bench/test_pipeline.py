@@ -50,7 +50,7 @@ SMALL = [
     "training.recipes=['tuned', 'paper']",
     "training.formulations=['vp-k2']",
     "sampling.euler_maruyama_steps=100",
-    "sampling.costs=400",
+    "sampling.costs=4000",
 ]
 
 

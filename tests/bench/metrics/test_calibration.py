@@ -79,6 +79,16 @@ def test_the_error_of_exact_posteriors_is_chance_and_tells_wrong_spreads() -> No
     assert min(error(0, 0.8), error(0, 1.25)) > 3 * chance
 
 
+def test_the_error_scatters_by_as_much_as_the_jackknife_says() -> None:
+    found = []
+    for seed in range(60):
+        mean, truth = model(seed)
+        shares = calibration.ranks(draw(mean, seed + 100, spread=1.25), truth)
+        found.append((calibration.error(shares), calibration.error_std(shares)))
+    errors, stds = np.array(found).T
+    assert stds.mean() == pytest.approx(errors.std(ddof=1), rel=0.3)
+
+
 def test_the_coverage_of_too_narrow_posteriors_lies_below_the_level() -> None:
     mean, truth = model(0)
     level, coverage = calibration.coverage_curve(calibration.ranks(draw(mean, spread=0.5), truth))
