@@ -19,27 +19,34 @@ at_exit() {
     wait "$work" || true
   fi
   clean_up || true
-  if ((status != 0)); then
-    say "failed, and the jobs after it are cancelled; once it is put right: ${FLUXBENCH_AGAIN:-slurm/submit.sh}" >&2
+  local again=${FLUXBENCH_AGAIN:-slurm/submit.sh}
+  if ((status == TAKEN)); then
+    say "ended by Slurm; unless \`squeue --me\` shows that it waits again: $again" >&2
+  elif ((status != 0)); then
+    say "failed, and the jobs after it are cancelled; once it is put right: $again" >&2
   fi
   exit "$status"
 }
 trap at_exit EXIT
-trap 'exit 143' TERM # scancel: nothing of the job outlives its script
+TAKEN=143
+trap 'exit $TAKEN' TERM # scancel, or a node was lost: nothing of the job outlives its script
 
 clean_up() {
   : # a job that leaves something behind has its own
 }
 
-work= # the process that does it
+work=   # the process that does it
+needed= # another one, without which it cannot go on
 
-# The signal that announces the time limit may come at any time. Told to end, training writes a checkpoint first; what
-# else is in hand is begun again.
+# requeue WHY. The signal that announces the time limit may come at any time. Told to end, training writes a checkpoint
+# first; what else is in hand is begun again.
 requeue() {
   trap '' USR1
-  say "the time limit is near: the job ends here and goes back into the queue"
+  say "$1: the job ends here and goes back into the queue"
   if [[ -n $work ]]; then
     end_work 2>/dev/null || true
+    # What hangs must not keep the job from going back in time.
+    (sleep $((FLUXBENCH_WARNING * 3 / 4)) && kill -KILL "$work") &>/dev/null &
     wait "$work" || true
   fi
   if ((${SLURM_RESTART_COUNT:-0} >= FLUXBENCH_REQUEUES)); then
@@ -51,7 +58,7 @@ requeue() {
     fail "the job cannot be put back into the queue"
   exit 0
 }
-trap requeue USR1
+trap 'requeue "the time limit is near"' USR1
 
 end_work() {
   kill -TERM "$work"
@@ -62,7 +69,15 @@ attempt() {
   local status=0
   "$@" &
   work=$!
+  wait -n "$work" ${needed:+"$needed"} || true
+  if [[ -n $needed ]] && ! kill -0 "$needed" 2>/dev/null; then
+    kill -KILL "$work" 2>/dev/null || true
+  fi
   wait "$work" || status=$?
+  # Where a site grants jobs that it preempts a while, Slurm tells their steps to end, and their scripts nothing.
+  if ((status != 0)) && scontrol show job "$SLURM_JOB_ID" | grep -q ' PreemptTime=[0-9]'; then
+    requeue "preempted"
+  fi
   trap '' USR1
   ((status == 0)) || fail "the stage ended with status $status, see above"
 }
@@ -73,8 +88,10 @@ set +eu # modules and conda are not written for strict shells
 # shellcheck source=slurm/site.env.example
 source "${FLUXBENCH_SITE:-slurm/site.env}"
 set -eu
-: "${FLUXBENCH_REQUEUES:?set it in slurm/site.env}"
+: "${FLUXBENCH_REQUEUES:?set it in slurm/site.env}" "${FLUXBENCH_WARNING:?set it in slurm/site.env}"
 export FLUXBENCH_PYTHON=${FLUXBENCH_PYTHON:?set it in slurm/site.env}
+# What is left of a job on a node that Slurm has lost, or that was cancelled just now, may hold its files for a while.
+export FLUXBENCH_WAIT=1
 # shellcheck disable=SC2034 # used by those that source this
 fluxbench=("$FLUXBENCH_PYTHON" -m bench.cli)
 if [[ -n ${FLUXBENCH_SCRATCH:-} ]]; then

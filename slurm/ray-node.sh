@@ -30,7 +30,8 @@ unset "${mpi[@]}"
 export RAY_worker_niceness=0                    # the job has the cores for itself
 export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0 # when Ray is told to end, the stage is done, or given up
 
-options=(--log-color=false "--num-cpus=${SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NODE}" --object-store-memory=268435456
+options=(--log-color=false "--num-cpus=${SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NODE}"
+  "--num-gpus=${SLURM_GPUS_ON_NODE:-0}" --object-store-memory=268435456 # what the job was given, not what is there
   --min-worker-port=0 --max-worker-port=0 --disable-usage-stats "--dashboard-agent-listen-port=$((port + 3))")
 head_options=(--dashboard-host=127.0.0.1 "--dashboard-port=$((port + 1))" "--ray-client-server-port=$((port + 2))")
 
@@ -38,7 +39,7 @@ if [[ $way == symmetric ]]; then
   # In Ray's usual folder, or it would not find the cluster that it has started.
   # shellcheck disable=SC2016 # the inner shell expands it
   ray symmetric-run --address "$address" --min-nodes "$SLURM_JOB_NUM_NODES" "${options[@]}" "${head_options[@]}" \
-    -- bash -c '"$@" && touch "$FLUXBENCH_DONE"' - "$@" &
+    -- bash -c '"$@" & echo $! >"$FLUXBENCH_STEP.stage" && wait $! && touch "$FLUXBENCH_DONE"' - "$@" &
 elif ((is_head)); then
   ray start --head --block "--temp-dir=$folder" "--node-ip-address=$ip" "--port=$port" "${options[@]}" \
     "${head_options[@]}" >/dev/null &

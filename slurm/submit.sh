@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Submit a run as jobs that wait for each other:
 #
-#   slurm/submit.sh [--profile NAME|FILE.toml] [--set KEY=VALUE]... [options of sbatch] [--dry-run]
+#   slurm/submit.sh [--profile NAME|FILE.toml] [--set KEY=VALUE]... [--account X ...] [--dry-run]
 #
 #   --profile, --set   what to run, as of `fluxbench run` (default: the profile quick); a relative root is relative to
 #                      the checkout

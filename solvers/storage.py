@@ -29,6 +29,8 @@ Row = dict[str, Any]
 _PACKAGES = ("fluxbench", "numpy", "scipy", "h5py", "fenics-dolfinx", "petsc4py", "mpi4py", "torch", "ray")
 _JOB = ("SLURM_JOB_ID", "SLURM_JOB_PARTITION", "SLURM_JOB_NODELIST", "SLURM_RESTART_COUNT")
 COMMAND = "FLUXBENCH_COMMAND"
+WAIT = "FLUXBENCH_WAIT"
+"""Environment variable: if it is not empty, a directory that another command holds is waited for."""
 _DISTRIBUTIONS = {"fenics-dolfinx": "dolfinx-solver-real", "petsc4py": "dolfinx-solver-real"}
 """Where the wheels carry a package under another distribution's name."""
 
@@ -67,7 +69,7 @@ def exclusive(directory: Path) -> Iterator[None]:
     """Hold a directory for one command at a time, and clear what a killed one left half written.
 
     Raises:
-        InputError: if another command holds it, or it cannot be written.
+        InputError: if another command holds it and ``WAIT`` is not set, or it cannot be written.
     """
     with _locked(directory, fcntl.LOCK_EX):
         for left_behind in directory.rglob(".*.tmp"):
@@ -80,7 +82,7 @@ def shared(directory: Path) -> Iterator[None]:
     """Hold a directory together with others that share it, so that none has it for itself.
 
     Raises:
-        InputError: if another command has it for itself, or it cannot be written.
+        InputError: if another command has it for itself and ``WAIT`` is not set, or it cannot be written.
     """
     with _locked(directory, fcntl.LOCK_SH):
         yield
@@ -95,13 +97,23 @@ def _locked(directory: Path, kind: int) -> Iterator[None]:
         raise InputError(f"{directory}: cannot be written: {error.strerror}") from error
     with file:
         try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            _lock(file.fileno(), kind, directory)
         except OSError as error:
             if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
                 raise InputError(f"{directory}: another fluxbench command is at work here; wait for it") from error
             # Some parallel file systems are mounted without locks; jobs that wait for each other do not need them.
             sys.stderr.write(f"fluxbench: {directory}: no locks on this file system: {error.strerror}\n")
         yield
+
+
+def _lock(file: int, kind: int, directory: Path) -> None:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if not os.environ.get(WAIT):
+            raise
+        sys.stderr.write(f"fluxbench: {directory}: waits for another fluxbench command that is at work here\n")
+        fcntl.flock(file, kind)
 
 
 def write_text(path: Path, text: str) -> None:

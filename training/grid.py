@@ -128,6 +128,8 @@ def _resources(how: Plan) -> dict[str, float]:
 def _packed(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan) -> None:
     """A trial that trains by itself, in a process that other networks had before."""
     (work,) = trials[config["trial"]["name"]]
+    if ending.requested(work.path):
+        return
     gauges = Gauges()
 
     def watch(statistics: Statistics) -> None:
@@ -143,6 +145,8 @@ def _packed(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan) ->
 def _stacked(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan) -> None:
     """A trial that trains a stack by itself."""
     works = trials[config["trial"]["name"]]
+    if ending.requested(works[0].path):
+        return
     by_name = {work.cell.network_name: work for work in works}
     gauges = Gauges()
 

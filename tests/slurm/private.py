@@ -52,7 +52,10 @@ SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
 NodeName=n1 NodeAddr={network}.1 NodeHostname=n1 CPUs=2
 NodeName=n2 NodeAddr={network}.2 NodeHostname=n2 CPUs=2
 EnforcePartLimits=ALL
-PartitionName=work Nodes=n1,n2 Default=YES MaxTime=60 State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=work Nodes=n1,n2 Default=YES MaxTime=60 State=UP PriorityTier=1 GraceTime=60
+PartitionName=urgent Nodes=n1,n2 MaxTime=60 State=UP PriorityTier=2
 """
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "ip", "unshare", "shellcheck")
 PACKAGES = ("slurm-wlm", "munge", "iproute2", "shellcheck")
@@ -116,6 +119,7 @@ class PrivateSlurm:
                 del self.environment[name]
         self.daemons: list[subprocess.Popen[str]] = []
         self.nodes: dict[str, subprocess.Popen[str]] = {}
+        self.networks: dict[str, str] = {}
 
     def __enter__(self) -> "PrivateSlurm":
         for name in ("munge", "state", *(f"spool.{node}" for node in NODES)):
@@ -185,6 +189,7 @@ class PrivateSlurm:
         self.nodes[node] = process
         ours = _network(os.getpid())
         self.until(lambda: _network(process.pid) != ours, f"node {node}")
+        self.networks[node] = _network(process.pid)
         ip = f"link add fb-{node} type veth peer name eth0 netns {process.pid}"
         for command in (ip.split(), ["link", "set", f"fb-{node}", "master", BRIDGE, "up"]):
             subprocess.run(["ip", *command], check=True)
@@ -196,7 +201,7 @@ class PrivateSlurm:
     def crash(self, node: str) -> None:
         """Kill everything that runs on a node, as a loss of power would."""
         process = self.nodes.pop(node)
-        network = _network(process.pid)
+        network = self.networks.pop(node)
         while there := [pid for pid in psutil.pids() if pid != process.pid and _network(pid) == network]:
             for pid in there:
                 with suppress(ProcessLookupError):
@@ -204,6 +209,22 @@ class PrivateSlurm:
         process.kill()
         process.wait()
         subprocess.run(["ip", "link", "delete", f"fb-{node}"], capture_output=True, check=False)
+
+    def kill_daemon(self, node: str) -> None:
+        """Kill a node's slurmd alone: its jobs go on, and Slurm does not know."""
+        process = self.nodes[node]
+        process.kill()
+        process.wait()
+
+    def start_daemon(self, node: str) -> None:
+        """Start a slurmd that was killed alone, among the processes that it has left."""
+        network = self.networks[node]
+        there = next(pid for pid in psutil.pids() if _network(pid) == network)
+        command = ["nsenter", f"--target={there}", "--net", "--uts", "--mount", "slurmd", "-D", "-N", node]
+        self.nodes[node] = process = self._start(command, node)
+        assert process.stdin is not None
+        process.stdin.close()
+        self.until(lambda: self.state_of(node).startswith(("idle", "mix", "alloc")), f"slurmd of {node}")
 
     def state_of(self, node: str) -> str:
         """What Slurm thinks of a node."""

@@ -25,7 +25,7 @@ SMALL = [
     "name=jobs",
     "densities.problems=['tanh']",
     "densities.test_samples=2000",
-    "densities.epochs=500",
+    "densities.epochs=700",
     "densities.generated=200",
     "flux.problems=['linear']",
     "flux.noise=[0.1]",
@@ -137,9 +137,30 @@ def test_a_node_that_crashes_requeues_training_and_scancel_loses_nothing(slurm: 
     with next_file_in(cells, ".pt") as seen:
         seen()
     assert "start number 2" in jobs.log("train")
+    return_of_a_lost_slurmd(slurm, jobs)
     slurm.run("scancel", jobs.ids["train"])
-    jobs.until_gone()
-    assert "JobState=CANCELLED" in jobs.show("sample")
+    slurm.until(lambda: "JobState=CANCELLED" in jobs.show("sample"), "the end of what waits for training")
+
+
+def return_of_a_lost_slurmd(slurm: PrivateSlurm, jobs: Jobs) -> None:
+    """``kill -9`` of the slurmd that runs the job's script, while all that it has started works on."""
+    slurm.kill_daemon("n1")
+    slurm.until(lambda: "Restarts=2" in jobs.show("train"), "the requeue", ENOUGH)
+    slurm.start_daemon("n1")
+
+
+def test_training_that_is_preempted_goes_on(slurm: PrivateSlurm, stormy: Path) -> None:
+    """Submitted while the cancelled one may still be ending."""
+    cells = stormy / "runs" / "jobs" / "cells"
+    with next_file_in(cells, ".pt") as seen:
+        jobs = Jobs(slurm, stormy)
+        seen()
+    done = slurm.run("sbatch", "--wait", "--partition=urgent", "--nodes=2", "--exclusive", "--wrap=true")
+    assert done.returncode == 0, done.stderr
+    slurm.until(lambda: "Restarts=1" in jobs.show("train"), "the requeue", ENOUGH)
+    assert "preempted: the job ends here and goes back into the queue" in jobs.log("train")
+    slurm.run("scancel", jobs.ids["train"])
+    slurm.until(lambda: "JobState=CANCELLED" in jobs.show("sample"), "the end of what waits for training")
 
 
 def test_training_that_runs_into_its_time_limit_goes_on_and_ends_as_a_local_run(
@@ -187,10 +208,23 @@ def test_symmetric_run_says_when_it_is_done(slurm: PrivateSlurm, quiet: Path, st
     samples = stormy / "runs" / "jobs" / "samples"
     gone = next(samples.glob("*.h5"))
     gone.unlink()
-    command = ["sbatch", "--wait", "--cpus-per-task=2", f"--output={stormy / 'symmetric.log'}", "slurm/ray.sbatch"]
+    command = ["sbatch", "--wait", "--nodes=2", f"--output={stormy / 'symmetric.log'}", "slurm/ray.sbatch"]
     done = slurm.run(*command, "sample", *options(stormy), FLUXBENCH_SITE=str(stormy / "site.env"))
     assert done.returncode == 0, (stormy / "symmetric.log").read_text()
     assert gone.exists()
+
+
+def test_symmetric_run_saves_what_is_trained_when_its_time_is_near(slurm: PrivateSlurm, stormy: Path) -> None:
+    cells, log = stormy / "runs" / "jobs" / "cells", stormy / "warned.log"
+    next(cells.glob("tanh*.pt")).unlink()
+    with next_file_in(cells, ".pt") as seen:
+        command = ["sbatch", "--parsable", "--cpus-per-task=2", f"--output={log}", "slurm/ray.sbatch", "train"]
+        job = slurm.run(*command, *options(stormy), FLUXBENCH_SITE=str(stormy / "site.env")).stdout.strip()
+        seen()
+    slurm.run("scancel", "--batch", "--signal=USR1", job)
+    slurm.until(lambda: "Restarts=1" in slurm.run("scontrol", "show", "job", job).stdout, "the requeue", ENOUGH)
+    slurm.run("scancel", job)
+    assert "fluxbench: interrupted; the same command goes on from here" in log.read_text()
 
 
 def test_a_refused_submission_names_the_jobs_before_it(slurm: PrivateSlurm, tmp_path: Path) -> None:
