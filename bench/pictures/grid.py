@@ -58,7 +58,8 @@ def compared(rows: list[Row]) -> list[Row]:
 
 
 def _column(row: Row) -> str:
-    return str(row["problem"]) if row["metric"] == "S1" else f"{row['problem']}\n{row['noise']:g}"
+    problem = str(row["problem"]).replace("-", "-\n")  # narrow columns
+    return problem if row["metric"] == "S1" else f"{problem}\n{row['noise']:g}"
 
 
 def _name(row: Row) -> str:
