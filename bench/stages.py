@@ -166,7 +166,7 @@ def train(config: Config) -> None:
         way, world_size = "packed", 1
     how = plan(there, works, way, world_size, device_of(config.device, there))
     say(f"train: {len(works)} networks, {how.description}")
-    with ending.asked_by_sigterm(config.runs / "cells"):
+    with ending.asked_by_signals(config.runs / "cells"):
         if cluster is None:
             _train_by_workers(works, how)
             return

@@ -19,26 +19,32 @@ def requested(checkpoint: Path) -> bool:
 
 
 @contextmanager
-def asked_by_sigterm(folder: Path) -> Iterator[None]:
-    """Let SIGTERM ask all who write checkpoints into ``folder`` to end; a second one interrupts.
+def asked_by_signals(folder: Path) -> Iterator[None]:
+    """Let SIGTERM ask all who write checkpoints into ``folder`` to end; a second one interrupts, and so does Ctrl-C.
 
     Raises:
         KeyboardInterrupt: when they have ended because they were asked to.
     """
     request = folder / NAME
     request.unlink(missing_ok=True)
-    interrupt = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def ask(_number: int, _frame: FrameType | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         request.touch()
-        signal.signal(signal.SIGTERM, interrupt)
+        signal.signal(signal.SIGTERM, before[signal.SIGTERM])
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        ask(number, frame)  # an interrupt that strikes in a callback of a library may be lost there
+        signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, interrupt)
     try:
         yield
         if request.exists():
             raise KeyboardInterrupt
     finally:
-        signal.signal(signal.SIGTERM, interrupt)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         request.unlink(missing_ok=True)
