@@ -82,7 +82,9 @@ def _accuracy(machine: str, commits: list[Commit]) -> Picture:
     figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
     for axis, group in zip(axes, ("accuracy.Table2", "accuracy.Flux"), strict=True):
         _lines(axis, commits, lambda each: each.benchmark.startswith(group), relative=False)  # noqa: B023
-        axis.set(title=group.removeprefix("accuracy."), yscale="log")
+        axis.set(title=group.removeprefix("accuracy."))
+    axes[0].set_ylim(bottom=0.0)
+    axes[1].set_yscale("log")  # numbers of different kinds
     caption = (
         f"Accuracy of a small run (`bench/asv/accuracy.toml`) by commit on `{machine}`: each line is a tracked number, "
         "the geometric mean over problems or noise levels, formulations and samplers. Lower is better."
@@ -102,7 +104,6 @@ def _lines(axis: Axes, commits: list[Commit], chosen: Callable[[Measurement], bo
     for j, (name, values) in enumerate(sorted(series.items())):
         first = next(iter(values.values())) if relative else 1.0
         style = ("-", "--", ":")[j // len(CYCLE) % 3]
-        shown = name.removeprefix("accuracy.").split(".", 1)[-1] if not relative else name
         axis.plot(
             list(values),
             [value / first for value in values.values()],
@@ -110,7 +111,7 @@ def _lines(axis: Axes, commits: list[Commit], chosen: Callable[[Measurement], bo
             marker="o",
             ms=3,
             color=CYCLE[j % len(CYCLE)],
-            label=shown,
+            label=name.removeprefix("accuracy.").replace(".track_", ": "),
         )
     axis.set_xticks(range(len(commits)), [f"{commit.hash[:7]}\n{commit.time:%d %b}" for commit in commits], fontsize=7)
     if series:
