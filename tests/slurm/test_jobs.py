@@ -159,6 +159,8 @@ def test_training_that_is_preempted_goes_on(slurm: PrivateSlurm, stormy: Path) -
     assert done.returncode == 0, done.stderr
     slurm.until(lambda: "Restarts=1" in jobs.show("train"), "the requeue", ENOUGH)
     assert "preempted: the job ends here and goes back into the queue" in jobs.log("train")
+    slurm.until(lambda: "JobState=RUNNING" in jobs.show("train"), "the next start", ENOUGH)
+    assert "PreemptTime=None" in jobs.show("train")  # or its next failure would be taken for another preemption
     slurm.run("scancel", jobs.ids["train"])
     slurm.until(lambda: "JobState=CANCELLED" in jobs.show("sample"), "the end of what waits for training")
 

@@ -27,10 +27,11 @@ alphas = [1.0]
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone whose accuracy is tracked by a smaller run, so that commits can be spoilt."""
+    """A clone without a history whose accuracy is tracked by a smaller run, so that commits can be spoilt."""
     folder = tmp_path_factory.mktemp("clone") / "fluxbench"
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", REPOSITORY, folder], check=True)
     (folder / "bench" / "asv" / "accuracy.toml").write_text(SMALL)
+    git(folder, "rm", "-r", "--quiet", "results/asv")
     git(folder, "commit", "--quiet", "--all", "--message", "A smaller run")
     return folder
 
