@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import stages
-from bench.config import Config, load, profiles
-from bench.status import describe as describe_run
-from bench.trends import command as trends
-from solvers.errors import InputError
-from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.shards import Part
+from fluxbench.bench import stages
+from fluxbench.bench.config import Config, load, profiles
+from fluxbench.bench.status import describe as describe_run
+from fluxbench.bench.trends import command as trends
+from fluxbench.errors import InputError
+from fluxbench.solvers.data.shards import Part
+from fluxbench.solvers.problems import FLUX_PROBLEMS
 
 STAGES = {
     "solve": (
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         match options.command:
             case "info":
-                from bench.info import describe  # noqa: PLC0415 - imports every library there is
+                from fluxbench.bench.info import describe  # noqa: PLC0415 - imports every library there is
 
                 print(describe())
             case "verify":
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "status":
                 print(describe_run(_config(options)))
             case "infer":
-                from bench.inference.infer import Request, infer  # noqa: PLC0415 - needs torch
+                from fluxbench.bench.infer.infer import Request, infer  # noqa: PLC0415 - needs torch
 
                 given = {name: getattr(options, name) for name in Request.__dataclass_fields__}
                 print(infer(_config(options), Request(**given)))
@@ -213,7 +213,7 @@ def _verify(options: argparse.Namespace) -> int:
     """Exit status 1 if a goal is missed."""
     if options.samples < 1:
         raise InputError(f"--samples: expected at least 1, found {options.samples}")
-    from bench.verify import verify  # noqa: PLC0415 - needs dolfinx
+    from fluxbench.bench.studies.verification import verify  # noqa: PLC0415 - needs dolfinx
 
     return 0 if verify(options.root, options.problems or ["linear", "nonlinear"], options.samples, stages.say) else 1
 

@@ -9,15 +9,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bench.references.store import CHAINS, STATES
-from bench.samples import ODE_METHODS, SDE_METHODS, Integrator
-from solvers.densities import DENSITIES
-from solvers.discretisation import MESHES
-from solvers.errors import InputError
-from solvers.flux_problems import FLUX_PROBLEMS
-from training.cells import Cell, grid
-from training.planning import Way
-from training.recipes import RECIPES
+from fluxbench.bench.files.references import CHAINS, STATES
+from fluxbench.bench.files.samples import ODE_METHODS, SDE_METHODS, Integrator
+from fluxbench.errors import InputError
+from fluxbench.solvers.fem.discretisation import MESHES
+from fluxbench.solvers.problems import DENSITIES, FLUX_PROBLEMS
+from fluxbench.training.cells import Cell, grid
+from fluxbench.training.planning import Way
+from fluxbench.training.recipes import RECIPES
 
 PROFILES = Path(__file__).parent / "profiles"
 
@@ -33,7 +32,7 @@ def _known(kind: str, names: Sequence[str]) -> AfterValidator:
 
 def _is_formulation(name: str) -> str:
     try:
-        from diffusion.formulations import formulation  # noqa: PLC0415
+        from fluxbench.diffusion.formulations import formulation  # noqa: PLC0415
     except ImportError:  # a solver node without torch trains nothing
         return name
     return formulation(name, sigma_max=2.0).name
@@ -179,7 +178,7 @@ class Training(Section):
     grids: dict[Recipe, RecipeGrid] = {}
     """Recipes whose formulations or seeds are others than the two above."""
     way: Way | None = None
-    """How Ray trains the networks; by default what pays, see :mod:`training.planning`."""
+    """How Ray trains the networks; by default what pays, see :mod:`fluxbench.training.planning`."""
     world_size: Count | None = None
     """Processes a network (DDP); by default as many as pay."""
 

@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from bench import draw, layout
-from bench.config import Config
-from bench.metrics import marginal, transport
-from bench.samples import Integrator
-from bench.scoring import files
-from bench.scoring.densities import EXACT_DRAWS
-from solvers import datasets
-from solvers.datasets import Dataset
-from solvers.densities import DENSITIES
-from solvers.storage import Row
-from training import checkpoints
-from training.cells import Cell
+from fluxbench.bench import draw, layout
+from fluxbench.bench.config import Config
+from fluxbench.bench.files import scores as files
+from fluxbench.bench.files.samples import Integrator
+from fluxbench.bench.metrics import marginal, transport
+from fluxbench.bench.scoring.densities import EXACT_DRAWS
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.datasets import Dataset
+from fluxbench.solvers.problems import DENSITIES
+from fluxbench.storage import Row
+from fluxbench.training import checkpoints
+from fluxbench.training.cells import Cell
 
 MEASUREMENTS = 10
 """Of a flux problem; a joint density has its own values of y."""

@@ -10,20 +10,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench import samples
-from bench.samples import Integrator, PosteriorSamples
-from diffusion.networks import ScoreNetwork
-from diffusion.samplers import Samples, euler_maruyama, exponential_multistep, heun, runge_kutta45
-from solvers import datasets, streams
-from solvers.blocks import Blocks
-from solvers.datasets import Dataset, Split
-from solvers.densities import DENSITIES
-from solvers.errors import InputError
-from solvers.measurements import Measured, MeasurementOperator
-from solvers.staging import staged
-from training import checkpoints
-from training.cells import Cell
-from training.checkpoints import Checkpoint
+from fluxbench import streams
+from fluxbench.bench.files import samples
+from fluxbench.bench.files.samples import Integrator, PosteriorSamples
+from fluxbench.diffusion.networks import ScoreNetwork
+from fluxbench.diffusion.samplers import Samples, euler_maruyama, exponential_multistep, heun, runge_kutta45
+from fluxbench.errors import InputError
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.blocks import Blocks
+from fluxbench.solvers.data.datasets import Dataset, Split
+from fluxbench.solvers.data.measurements import Measured, MeasurementOperator
+from fluxbench.solvers.data.staging import staged
+from fluxbench.solvers.problems import DENSITIES
+from fluxbench.training import checkpoints
+from fluxbench.training.cells import Cell
+from fluxbench.training.checkpoints import Checkpoint
 
 ROWS = {"cpu": 10_000, "cuda": 1_000_000}
 """Samples integrated at once, by device: enough to keep it busy, little enough memory."""

@@ -4,8 +4,8 @@ import os
 import platform
 from collections.abc import Callable
 
-from bench import config
-from solvers.storage import package_version, provenance
+from fluxbench.bench import config
+from fluxbench.provenance import package_version, provenance
 
 
 def describe() -> str:

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from bench import samples
-from bench.config import Config
-from bench.references import store
-from bench.references.store import Reference
-from bench.samples import Integrator, PosteriorSamples, sample_specification
-from solvers import datasets
-from solvers.storage import check_specification
-from training.cells import Cell
+from fluxbench.bench.config import Config
+from fluxbench.bench.files import references as store
+from fluxbench.bench.files import samples
+from fluxbench.bench.files.references import Reference
+from fluxbench.bench.files.samples import Integrator, PosteriorSamples, sample_specification
+from fluxbench.solvers.data import datasets
+from fluxbench.storage import check_specification
+from fluxbench.training.cells import Cell
 
 
 def data_path(config: Config, problem: str) -> Path:

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.draw import measured_by
-from diffusion.likelihood import log_density
-from solvers.datasets import Dataset
-from solvers.errors import InputError
-from training import checkpoints
-from training.cells import Cell
+from fluxbench.bench.draw import measured_by
+from fluxbench.diffusion.likelihood import log_density
+from fluxbench.errors import InputError
+from fluxbench.solvers.data.datasets import Dataset
+from fluxbench.training import checkpoints
+from fluxbench.training.cells import Cell
 
 Floats = NDArray[np.float64]
 

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import layout
-from bench import samples as sample_files
-from bench.config import Config
-from bench.published import PRINTED, TABLE2
-from bench.references.store import Reference
-from bench.samples import PosteriorSamples, sampler_kind
-from bench.scoring import densities, files, flux
-from solvers import datasets
-from solvers.datasets import Dataset
-from solvers.densities import DENSITIES
-from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.storage import Row, check_specification
-from training.cells import Cell
+from fluxbench.bench import layout
+from fluxbench.bench.config import Config
+from fluxbench.bench.files import samples as sample_files
+from fluxbench.bench.files import scores as files
+from fluxbench.bench.files.references import Reference
+from fluxbench.bench.files.samples import PosteriorSamples, sampler_kind
+from fluxbench.bench.published import PRINTED, TABLE2
+from fluxbench.bench.scoring import densities, flux
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.datasets import Dataset
+from fluxbench.solvers.problems import DENSITIES, FLUX_PROBLEMS
+from fluxbench.storage import Row, check_specification
+from fluxbench.training.cells import Cell
 
 COLUMNS = (
     *("problem", "noise", "sensors_on", "recipe", "amortised", "formulation", "sampler", "alpha", "seed"),
@@ -139,7 +139,7 @@ def _rows(
         return flux.rows(found.x, known, FLUX_PROBLEMS[cell.problem].geometry)
 
     def log_densities(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        from bench.log_density import log_densities as at  # noqa: PLC0415 - torch, for this score alone
+        from fluxbench.bench.log_density import log_densities as at  # noqa: PLC0415 - torch, for this score alone
 
         return at(layout.checkpoint_path(config, cell), cell, dataset, x)
 

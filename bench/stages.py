@@ -19,17 +19,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import layout, samples
-from bench.config import Config
-from solvers import datasets
-from solvers.blocks import Blocks
-from solvers.errors import InputError
-from solvers.storage import check_specification, exclusive
-from training import workers
+from fluxbench.bench import layout
+from fluxbench.bench.config import Config
+from fluxbench.bench.files import samples
+from fluxbench.errors import InputError
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.blocks import Blocks
+from fluxbench.storage import check_specification, exclusive
+from fluxbench.training import workers
 
 if TYPE_CHECKING:
-    from training.cluster import Cluster
-    from training.planning import Plan, Resources, Work
+    from fluxbench.training.cluster import Cluster
+    from fluxbench.training.planning import Plan, Resources, Work
 
 
 def say(line: str) -> None:
@@ -56,7 +57,7 @@ def solve(config: Config, part: str | None = None) -> None:
             say(f"solve {problem}: there already -> {path}")
             shutil.rmtree(path.with_name(f"{path.name}.shards"), ignore_errors=True)  # of a job that was killed late
             continue
-        command = ["-m", "solvers.generate", "--problem", problem, "--out", str(path)]
+        command = ["-m", "fluxbench.solvers.data.generate", "--problem", problem, "--out", str(path)]
         command += ["--train", str(sizes.train_samples), "--test", str(sizes.test_samples), "--seed", str(config.seed)]
         command += ["--mesh", config.flux.mesh]
         command += ["--part", part] if part else []
@@ -70,14 +71,14 @@ def launcher(ranks: int) -> list[str]:
         InputError: if nothing is there to start more than one.
     """
     if given := _given_launcher():
-        return [*given, "-n", str(ranks), sys.executable, "-m", "mpi4py"]
+        return [*given, "-n", str(ranks), sys.executable, "-P", "-m", "mpi4py"]
     if ranks == 1:
-        return [sys.executable]
+        return [sys.executable, "-P"]
     beside = Path(sys.executable).with_name("mpiexec")  # the wheel's own, else the machine's
     mpiexec = str(beside) if beside.exists() else shutil.which("mpiexec")
     if mpiexec is None:
         raise InputError(f"ranks = {ranks}: expected an mpiexec beside {sys.executable} or on the PATH, found none")
-    return [mpiexec, "-n", str(ranks), sys.executable, "-m", "mpi4py"]
+    return [mpiexec, "-n", str(ranks), sys.executable, "-P", "-m", "mpi4py"]
 
 
 def _given_launcher() -> list[str]:
@@ -104,7 +105,7 @@ def reference(config: Config) -> None:
             todo += 1
     if todo == 0:
         return
-    command = ["-m", "bench.references.generate", "--configuration", config.model_dump_json()]
+    command = ["-m", "fluxbench.bench.references.generate", "--configuration", config.model_dump_json()]
     _mpi_job("reference", command, config.ranks, "its blocks are kept")
 
 
@@ -136,8 +137,8 @@ def train(config: Config) -> None:
         InputError: if a data set is missing, a checkpoint is another configuration's, the cluster cannot meet what is
             asked for, or a training diverges.
     """
-    from training import checkpoints, ending
-    from training.planning import Work, device_of, plan
+    from fluxbench.training import checkpoints, ending
+    from fluxbench.training.planning import Work, device_of, plan
 
     data = {problem: layout.solved(config, problem) for problem in config.problems}
     works, done, before = [], 0, dict[str, int]()
@@ -170,8 +171,8 @@ def train(config: Config) -> None:
         if cluster is None:
             _train_by_workers(works, how)
             return
-        from training import grid
-        from training.watch import Watch
+        from fluxbench.training import grid
+        from fluxbench.training.watch import Watch
 
         failed = grid.train_all(works, how, config.runs / "ray", Watch(works, before))
     if failed:
@@ -180,7 +181,7 @@ def train(config: Config) -> None:
 
 
 def _train_by_workers(works: "list[Work]", how: "Plan") -> None:
-    from training.trainer import train as train_cell
+    from fluxbench.training.trainer import train as train_cell
 
     tasks: list[workers.Labelled] = []
     for work in works:
@@ -195,8 +196,8 @@ def sample(config: Config) -> None:
     Raises:
         InputError: if a checkpoint is missing or unfinished, or a sample file is another configuration's.
     """
-    from bench import draw
-    from training.planning import SHARE, device_of
+    from fluxbench.bench import draw
+    from fluxbench.training.planning import SHARE, device_of
 
     data = {problem: layout.solved(config, problem) for problem in config.problems}
     todo = []
@@ -256,7 +257,7 @@ def _cluster(config: Config) -> "Cluster | None":
     if config.address == "none":
         return None
     try:
-        from training import cluster
+        from fluxbench.training import cluster
     except ImportError as error:
         if config.address != "local":
             raise InputError(f"address: {config.address!r} needs Ray, which is not installed: {error}") from error
@@ -267,8 +268,8 @@ def _cluster(config: Config) -> "Cluster | None":
 
 def finish() -> None:
     """Stop a cluster that a stage has started."""
-    if "training.cluster" in sys.modules:
-        from training import cluster
+    if "fluxbench.training.cluster" in sys.modules:
+        from fluxbench.training import cluster
 
         cluster.disconnect()
 
@@ -277,7 +278,7 @@ def _resources(config: Config, cluster: "Cluster | None") -> "Resources":
     """Of a cluster, or of this machine's worker processes, which all take the first GPU."""
     import torch
 
-    from training.planning import Resources
+    from fluxbench.training.planning import Resources
 
     return cluster.resources if cluster else Resources(config.worker_count, min(1, torch.cuda.device_count()))
 
@@ -288,9 +289,9 @@ def score(config: Config) -> None:
     Raises:
         InputError: if a sample file is missing or damaged.
     """
-    from bench import costs
-    from bench import score as scores
-    from bench.report.write import write_tables
+    from fluxbench.bench import costs
+    from fluxbench.bench import score as scores
+    from fluxbench.bench.report.write import write_tables
 
     for problem in config.problems:
         layout.solved(config, problem)
@@ -319,7 +320,7 @@ def report(config: Config) -> None:
     Raises:
         InputError: if a score or a sample file is missing or made otherwise.
     """
-    from bench.report.write import write_report
+    from fluxbench.bench.report.write import write_report
 
     say(write_report(config))
     say(f"Tables and figures: {config.results / 'report.html'}, report.md")

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench import layout
-from bench.config import Config
+from fluxbench.bench import layout
+from fluxbench.bench.config import Config
 
 
 def describe(config: Config) -> str:

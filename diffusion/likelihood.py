@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from diffusion.formulations import Formulation
-from diffusion.runge_kutta import dormand_prince
-from diffusion.samplers import Score
+from fluxbench.diffusion.formulations import Formulation
+from fluxbench.diffusion.runge_kutta import dormand_prince
+from fluxbench.diffusion.samplers import Score
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from diffusion.formulations import Formulation
-from diffusion.networks import ScoreNetwork
+from fluxbench.diffusion.formulations import Formulation
+from fluxbench.diffusion.networks import ScoreNetwork
 
 
 def denoising_score_matching(network: ScoreNetwork, x0: Tensor, y: Tensor, t: Tensor, z: Tensor) -> Tensor:

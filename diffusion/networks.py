@@ -13,7 +13,7 @@ from typing import override
 import torch
 from torch import Tensor, nn
 
-from diffusion.formulations import Formulation
+from fluxbench.diffusion.formulations import Formulation
 
 FEATURES = 4
 """Numbers by which a network is told the time or the noise."""

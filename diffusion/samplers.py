@@ -33,8 +33,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from diffusion.formulations import Formulation
-from diffusion.runge_kutta import dormand_prince
+from fluxbench.diffusion.formulations import Formulation
+from fluxbench.diffusion.runge_kutta import dormand_prince
 
 Score = Callable[[Tensor, Tensor, Tensor], Tensor]
 """score(x, t, rows): the score at x (B, d) and times t (B,); ``rows`` (B,) says which rows of the batch these are,

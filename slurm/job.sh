@@ -93,7 +93,7 @@ export FLUXBENCH_PYTHON=${FLUXBENCH_PYTHON:?set it in slurm/site.env}
 # What is left of a job on a node that Slurm has lost, or that was cancelled just now, may hold its files for a while.
 export FLUXBENCH_WAIT=1
 # shellcheck disable=SC2034 # used by those that source this
-fluxbench=("$FLUXBENCH_PYTHON" -m bench.cli)
+fluxbench=("$FLUXBENCH_PYTHON" -P -m fluxbench.bench.cli)
 if [[ -n ${FLUXBENCH_SCRATCH:-} ]]; then
   export FLUXBENCH_SCRATCH=$FLUXBENCH_SCRATCH/fluxbench-$SLURM_JOB_ID
 fi

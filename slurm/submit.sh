@@ -71,17 +71,17 @@ expect RAY '="(explicit|symmetric)"$' "explicit or symmetric"
 for name in PYTHON MPIEXEC LOGIN; do
   expect "$name" '=".+"$' "a value"
 done
-"$FLUXBENCH_PYTHON" -c 'import bench.cli' 2>/dev/null ||
+"$FLUXBENCH_PYTHON" -P -c 'import fluxbench.bench.cli' 2>/dev/null ||
   fail "FLUXBENCH_PYTHON=$FLUXBENCH_PYTHON: expected a Python with fluxbench; ./run --help makes .venv/bin/python one"
 if declare -p FLUXBENCH_ASV &>/dev/null; then
   expect ASV '^declare -a' "options of sbatch in parentheses"
-  "$FLUXBENCH_PYTHON" -c 'import asv' 2>/dev/null ||
+  "$FLUXBENCH_PYTHON" -P -c 'import asv' 2>/dev/null ||
     fail "FLUXBENCH_ASV: expected a Python with asv, of the extra dev, found $FLUXBENCH_PYTHON"
 fi
 [[ -n $dry_run ]] || command -v sbatch >/dev/null || fail "sbatch: not found; on a machine without Slurm: ./run"
 
 # A line a stage; it refuses a configuration that is wrong, before anything is submitted.
-status=$("$FLUXBENCH_PYTHON" -m bench.cli status --profile "$profile" "${settings[@]}") || exit 2
+status=$("$FLUXBENCH_PYTHON" -P -m fluxbench.bench.cli status --profile "$profile" "${settings[@]}") || exit 2
 of_run() {
   awk -v key="$1" '$1 == key { sub(/^[^ ]+ +/, ""); print }' <<<"$status"
 }
@@ -137,4 +137,4 @@ fi
 [[ -z $dry_run ]] || exit 0
 echo "logs: $logs; the report will be $(of_run results)/report.md"
 again=(status --profile "$profile" "${settings[@]}")
-echo "how it stands: squeue --me, and here$(printf ' %q' "$FLUXBENCH_PYTHON" -m bench.cli "${again[@]}")"
+echo "how it stands: squeue --me, and here$(printf ' %q' "$FLUXBENCH_PYTHON" -P -m fluxbench.bench.cli "${again[@]}")"

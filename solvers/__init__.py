@@ -1,10 +1,1 @@
-"""Forward problems to HDF5 data sets.
-
-Parallelism in this suite is processes (MPI ranks, workers), so each runs one BLAS/OpenMP thread unless the user says
-otherwise; the variables count only if they are set before the libraries load.
-"""
-
-import os
-
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")
+"""Forward problems, their solvers, and the HDF5 data sets that they make."""

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from solvers.densities import DENSITIES
-from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.measurements import Noise
-from training.recipes import RECIPES, Recipe
+from fluxbench.solvers.data.measurements import Noise
+from fluxbench.solvers.problems import DENSITIES, FLUX_PROBLEMS
+from fluxbench.training.recipes import RECIPES, Recipe
 
 VERSION = 2
 """Raise it when a network of the same settings becomes another one: networks, samples and scores are made again."""

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffusion.formulations import formulation
-from diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork, ScoreNetwork, perceptron
-from solvers.errors import InputError
-from solvers.measurements import MinMax
-from solvers.storage import atomic_path, check_specification
-from training.cells import Cell
-from training.normalisation import Normalisation
-from training.recipes import Recipe
+from fluxbench.diffusion.formulations import formulation
+from fluxbench.diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork, ScoreNetwork, perceptron
+from fluxbench.errors import InputError
+from fluxbench.solvers.data.measurements import MinMax
+from fluxbench.storage import atomic_path, check_specification
+from fluxbench.training.cells import Cell
+from fluxbench.training.normalisation import Normalisation
+from fluxbench.training.recipes import Recipe
 
 SCHEMA = "fluxbench.checkpoint"
 VERSION = 5

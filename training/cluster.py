@@ -30,10 +30,10 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskErr
 from ray.util.metrics import Gauge
 from tqdm import tqdm
 
-from solvers.errors import InputError
-from solvers.storage import COMMAND, command
-from training.planning import Resources
-from training.workers import Ended, Labelled, Task
+from fluxbench.errors import InputError
+from fluxbench.provenance import COMMAND, command
+from fluxbench.training.planning import Resources
+from fluxbench.training.workers import Ended, Labelled, Task
 
 IN_PROCESSES = {"RAY_TRAIN_ENABLE_STATE_TRACKING": "1", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1"}
 """Environment of all processes of ours on a cluster: Train runs are shown, what short ones report arrives at once."""
@@ -79,7 +79,7 @@ class Cluster:
         return Resources(self.cores, self.gpus)
 
     def run(self, tasks: Sequence[Labelled], description: str, unit: str, gpus: float, ended: Ended) -> None:
-        """Run tasks, a core each, under one progress bar; as :func:`training.workers.run` but for where they run.
+        """Run tasks, a core each, under one progress bar; as :func:`training.workers.run` elsewhere.
 
         Args:
             tasks: the work, in the order in which it is begun.

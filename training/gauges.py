@@ -3,8 +3,8 @@
 import torch
 from ray.util.metrics import Gauge
 
-from training.cells import Cell
-from training.state import Statistics
+from fluxbench.training.cells import Cell
+from fluxbench.training.state import Statistics
 
 _WHAT = {
     "loss": "Mean loss of the last tick",

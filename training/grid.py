@@ -1,4 +1,4 @@
-"""The grid on Ray Tune: a trial for every network, or for every stack of them, as :mod:`training.planning` has it.
+"""The grid on Ray Tune: a trial for every network, or for every stack of them, as :mod:`planning` has it.
 
 What a trial leaves are the checkpoints of its networks. A grid that was killed goes on from these, and so does a trial
 that Tune begins again, so Tune keeps nothing of its own that would have to be restored. A process of :func:`_packed`
@@ -22,14 +22,14 @@ from ray.train.torch import TorchTrainer
 from ray.tune.experiment import Trial
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from solvers.errors import InputError
-from training import ending
-from training.cells import Cell
-from training.gauges import Gauges
-from training.planning import Plan, Work
-from training.stacked import stacks, train_stack
-from training.state import Statistics
-from training.trainer import train
+from fluxbench.errors import InputError
+from fluxbench.training import ending
+from fluxbench.training.cells import Cell
+from fluxbench.training.gauges import Gauges
+from fluxbench.training.planning import Plan, Work
+from fluxbench.training.stacked import stacks, train_stack
+from fluxbench.training.state import Statistics
+from fluxbench.training.trainer import train
 
 RETRIES = 3
 """A trial whose process was killed is begun again, so often."""
@@ -44,7 +44,7 @@ def train_all(works: Sequence[Work], how: Plan, folder: Path, watch: tune.Callba
 
     Args:
         works: the networks, with absolute paths: processes work in folders of their own.
-        how: from :func:`training.planning.plan`.
+        how: from :func:`fluxbench.training.planning.plan`.
         folder: where Tune and Train leave their records; what was there before is removed.
         watch: told what happens.
 

@@ -1,13 +1,13 @@
-"""Wait until all nodes of a Ray cluster have joined:   python -m training.nodes HOST:PORT NODES SECONDS."""
+"""Wait until all nodes of a Ray cluster have joined:   python -m fluxbench.training.nodes HOST:PORT NODES SECONDS."""
 
 import sys
 import time
 
 import ray
 
-from solvers.errors import InputError
-from training import cluster
-from training.cluster import Cluster
+from fluxbench.errors import InputError
+from fluxbench.training import cluster
+from fluxbench.training.cluster import Cluster
 
 INTERVAL = 0.5
 """Seconds between two looks: Ray tells nobody when a node joins."""

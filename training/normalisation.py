@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from solvers.measurements import Measured
+from fluxbench.solvers.data.measurements import Measured
 
 Floats = NDArray[np.float64]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from solvers.errors import InputError
-from training.cells import Cell
+from fluxbench.errors import InputError
+from fluxbench.training.cells import Cell
 
 Way = Literal["packed", "stacked", "ddp"]
 WAYS = get_args(Way)

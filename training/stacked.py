@@ -26,19 +26,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diffusion.losses import denoising_score_matching
-from diffusion.networks import ScoreNetwork
-from solvers import datasets
-from solvers.datasets import Dataset, Split
-from solvers.errors import InputError
-from solvers.measurements import MeasurementOperator
-from solvers.staging import staged
-from training import checkpoints, ending
-from training.cells import Cell
-from training.normalisation import Normalisation
-from training.planning import Work
-from training.state import Progress, State, Statistics
-from training.trainer import follow, times_at
+from fluxbench.diffusion.losses import denoising_score_matching
+from fluxbench.diffusion.networks import ScoreNetwork
+from fluxbench.errors import InputError
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.datasets import Dataset, Split
+from fluxbench.solvers.data.measurements import MeasurementOperator
+from fluxbench.solvers.data.staging import staged
+from fluxbench.training import checkpoints, ending
+from fluxbench.training.cells import Cell
+from fluxbench.training.normalisation import Normalisation
+from fluxbench.training.planning import Work
+from fluxbench.training.state import Progress, State, Statistics
+from fluxbench.training.trainer import follow, times_at
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 """What Adam keeps of every weight."""
@@ -131,7 +131,7 @@ def train_stack(
 ) -> dict[str, str]:
     """Train the cells of one of the :func:`stacks`, or finish training them, each as the plain trainer does.
 
-    Returns early, with checkpoints at the end of an epoch, if they are asked to end (:mod:`training.ending`).
+    Returns early, with checkpoints at the end of an epoch, if they are asked to end (:mod:`fluxbench.training.ending`).
 
     Args:
         works: the cells.

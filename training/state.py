@@ -14,17 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffusion.networks import ScoreNetwork
-from solvers import datasets
-from solvers.datasets import Dataset
-from solvers.errors import InputError
-from solvers.measurements import MeasurementOperator, MinMax
-from solvers.staging import staged
-from solvers.storage import provenance, write_text
-from training import checkpoints
-from training.cells import Cell
-from training.checkpoints import Checkpoint
-from training.normalisation import Normalisation
+from fluxbench.diffusion.networks import ScoreNetwork
+from fluxbench.errors import InputError
+from fluxbench.provenance import provenance
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.datasets import Dataset
+from fluxbench.solvers.data.measurements import MeasurementOperator, MinMax
+from fluxbench.solvers.data.staging import staged
+from fluxbench.storage import write_text
+from fluxbench.training import checkpoints
+from fluxbench.training.cells import Cell
+from fluxbench.training.checkpoints import Checkpoint
+from fluxbench.training.normalisation import Normalisation
 
 TICK_STEPS = 500
 """A tick, at the end of an epoch after about this many steps, writes a line of statistics and a checkpoint."""

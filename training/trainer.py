@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from diffusion.formulations import Formulation
-from diffusion.losses import DenoisingLoss, log_normal_times
-from solvers.errors import InputError
-from training import ending
-from training.cells import Cell
-from training.recipes import Recipe
-from training.state import Progress, State, Statistics
+from fluxbench.diffusion.formulations import Formulation
+from fluxbench.diffusion.losses import DenoisingLoss, log_normal_times
+from fluxbench.errors import InputError
+from fluxbench.training import ending
+from fluxbench.training.cells import Cell
+from fluxbench.training.recipes import Recipe
+from fluxbench.training.state import Progress, State, Statistics
 
 
 def train(
@@ -35,7 +35,7 @@ def train(
     """Train ``cell`` on the data set at ``data_path``, or finish training it; the checkpoint is ``path``.
 
     Statistics go beside it, a JSON line a tick, under the suffix ``.jsonl``, and to ``watch``. Returns early, with a
-    checkpoint at the end of an epoch, if it is asked to end (:mod:`training.ending`). Where a process group is
+    checkpoint at the end of an epoch, if it is asked to end (:mod:`ending`). Where a process group is
     set up, every rank calls this, and the first one writes.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
-from training.planning import Work
+from fluxbench.training.planning import Work
 
 PAUSE = 1.0
 """Seconds between two pictures of the table."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from solvers.errors import InputError
+from fluxbench.errors import InputError
 
 Report = Callable[[int], None]
 Task = Callable[[Report], Any]

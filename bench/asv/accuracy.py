@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from statistics import fmean
 
-from solvers.errors import InputError
+from fluxbench.errors import InputError
 
 PROFILE = Path(__file__).with_name("accuracy.toml")
 FORMULATIONS = ("ve", "vp-k2")
@@ -34,7 +34,7 @@ def run(root: Path, *changes: str) -> None:
     """The small run, with changes of its configuration, through the command line, which seldom changes."""
     options = [text for change in (f"root={root}", "address=none", *changes) for text in ("--set", change)]
     for stage in STAGES:
-        command = [sys.executable, "-m", "bench.cli", stage, "--profile", str(PROFILE), *options]
+        command = [sys.executable, "-m", "fluxbench.bench.cli", stage, "--profile", str(PROFILE), *options]
         status = subprocess.run(command, check=False).returncode
         if status != 0:
             raise InputError(f"the small run: stage {stage} ended with status {status}, see above")

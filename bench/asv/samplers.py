@@ -9,10 +9,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from diffusion.samplers import Samples, euler_maruyama, exponential_multistep, heun, runge_kutta45
-from training import checkpoints
-from training.cells import Cell
-from training.recipes import RECIPES
+from fluxbench.diffusion.samplers import Samples, euler_maruyama, exponential_multistep, heun, runge_kutta45
+from fluxbench.training import checkpoints
+from fluxbench.training.cells import Cell
+from fluxbench.training.recipes import RECIPES
 
 FORMULATIONS = ("ve", "vp-k2", "vp-k4")
 SAMPLES, SIZE = 500, 30

@@ -7,14 +7,15 @@ from mpi4py import MPI
 
 import numpy as np
 
-import solvers  # noqa: F401 - its thread settings count only if they come before numpy
-from solvers import datasets, nonlinear
-from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.flux_problems.linear import LINEAR
-from solvers.flux_problems.nonlinear import NONLINEAR
-from solvers.generate import generate
-from solvers.simulators import Simulator, simulator
-from solvers.stock import StockScript
+import fluxbench.solvers  # noqa: F401 - its thread settings count only if they come before numpy
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.generate import generate
+from fluxbench.solvers.fem import nonlinear
+from fluxbench.solvers.fem.simulators import Simulator, simulator
+from fluxbench.solvers.fem.stock import StockScript
+from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.solvers.problems.linear import LINEAR
+from fluxbench.solvers.problems.nonlinear import NONLINEAR
 
 PROBLEMS = (LINEAR.name, NONLINEAR.name)
 

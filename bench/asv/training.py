@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from diffusion.losses import denoising_score_matching
-from solvers import datasets
-from solvers.datasets import Dataset, Split
-from training import checkpoints
-from training.cells import Cell
-from training.recipes import RECIPES
-from training.trainer import draw_times, train
+from fluxbench.diffusion.losses import denoising_score_matching
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.datasets import Dataset, Split
+from fluxbench.training import checkpoints
+from fluxbench.training.cells import Cell
+from fluxbench.training.recipes import RECIPES
+from fluxbench.training.trainer import draw_times, train
 
 SIZES = {"densities": (10_000, 1, 1), "flux": (9_000, 30, 30)}
 """Samples, dimension of x and of y."""

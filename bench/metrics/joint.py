@@ -15,7 +15,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bench.metrics import marginal
+from fluxbench.bench.metrics import marginal
 
 Floats = NDArray[np.floating]
 
@@ -48,7 +48,7 @@ def energy_distances(samples: Floats, reference: Floats) -> Floats:
 def sliced_wasserstein(samples: Floats, reference: Floats, seed: int = 0) -> Floats:
     """1-Wasserstein distance along `DIRECTIONS` random directions (Bonneel et al. 2015), their mean, whitened.
 
-    In standard deviations; exact samples get about as much as :func:`bench.metrics.marginal.wasserstein` gives them.
+    In standard deviations; exact samples get about as much as :func:`marginal.wasserstein` gives them.
     """
     random = np.random.default_rng(seed)
     found = []

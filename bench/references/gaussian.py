@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers import streams
-from solvers.measurements import Mask
-from solvers.problems import FluxPrior
+from fluxbench import streams
+from fluxbench.solvers.boundary_flux import FluxPrior
+from fluxbench.solvers.data.measurements import Mask
 
 Floats = NDArray[np.float64]
 

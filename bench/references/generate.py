@@ -1,6 +1,6 @@
 """Sample the reference posteriors of a run under MPI: ranks take blocks of measurements from one counter.
 
-    mpiexec -n 2 python -m mpi4py -m bench.references.generate --profile references
+    mpiexec -n 2 python -P -m mpi4py -m fluxbench.bench.references.generate --profile references
 
 and the same line under srun; `fluxbench reference` starts it. Random numbers belong to the block, so 1 rank and N ranks
 write the same samples. A killed job loses the blocks in flight at most, and the same command goes on where it was.
@@ -13,16 +13,16 @@ from typing import NamedTuple
 
 from mpi4py import MPI
 
-from bench import layout
-from bench.config import Config, load
-from bench.references import make
-from bench.references.store import EFFECTIVE, R_HAT
-from solvers import datasets
-from solvers.blocks import Blocks
-from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.ranks import Bar, job, on_root, share_out
-from solvers.simulators import simulator
-from solvers.storage import exclusive
+from fluxbench.bench import layout
+from fluxbench.bench.config import Config, load
+from fluxbench.bench.files.references import EFFECTIVE, R_HAT
+from fluxbench.bench.references import make
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.blocks import Blocks
+from fluxbench.solvers.data.ranks import Bar, job, on_root, share_out
+from fluxbench.solvers.fem.simulators import simulator
+from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.storage import exclusive
 
 
 class Block(NamedTuple):

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.references.posterior import FluxPosterior
-from bench.references.store import CHAINS, FARTHEST, LONGEST, STEP
-from solvers import streams
-from solvers.problems import Floats
+from fluxbench import streams
+from fluxbench.bench.files.references import CHAINS, FARTHEST, LONGEST, STEP
+from fluxbench.bench.references.posterior import FluxPosterior
+from fluxbench.solvers.boundary_flux import Floats
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 from arviz_stats.base.array import array_stats
 
-from bench.references import hamiltonian
-from bench.references.posterior import FluxPosterior
-from bench.references.store import (
+from fluxbench.bench.files.references import (
     ATTEMPTS,
     BLOCK,
     CHAINS,
@@ -26,11 +24,13 @@ from bench.references.store import (
     WARM_UP,
     read,
 )
-from solvers.blocks import Blocks
-from solvers.datasets import Dataset, Split
-from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.measurements import Measured, MeasurementOperator
-from solvers.simulators import Simulator
+from fluxbench.bench.references import hamiltonian
+from fluxbench.bench.references.posterior import FluxPosterior
+from fluxbench.solvers.data.blocks import Blocks
+from fluxbench.solvers.data.datasets import Dataset, Split
+from fluxbench.solvers.data.measurements import Measured, MeasurementOperator
+from fluxbench.solvers.fem.simulators import Simulator
+from fluxbench.solvers.problems import FLUX_PROBLEMS
 
 
 def blocks(path: Path, expected: dict[str, Any]) -> Blocks:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.measurements import Mask
-from solvers.problems import Floats, FluxPrior
-from solvers.simulators import Simulator
+from fluxbench.solvers.boundary_flux import Floats, FluxPrior
+from fluxbench.solvers.data.measurements import Mask
+from fluxbench.solvers.fem.simulators import Simulator
 
 
 @dataclass(frozen=True)

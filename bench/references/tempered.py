@@ -9,9 +9,9 @@ common with it is the posterior alone.
 
 import numpy as np
 
-from bench.references.posterior import FluxPosterior
-from solvers import streams
-from solvers.problems import Floats
+from fluxbench import streams
+from fluxbench.bench.references.posterior import FluxPosterior
+from fluxbench.solvers.boundary_flux import Floats
 
 MOVES = 12
 """Steps after each rise of t."""

@@ -7,8 +7,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from bench.pictures.style import Picture, svg
-from bench.report.sections import Section
+from fluxbench.bench.report.pictures.style import Picture, svg
+from fluxbench.bench.report.sections import Section
 
 PIXELS = 96.0
 """An inch has so many."""

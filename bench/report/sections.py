@@ -8,15 +8,15 @@ from itertools import chain
 from statistics import fmean
 from typing import Any
 
-from bench import costs, layout
-from bench.config import Config
-from bench.pictures import costs as cost_pictures
-from bench.pictures import densities, fluxes, grid, posteriors
-from bench.pictures.processes import figure1
-from bench.pictures.style import Picture
-from bench.report import tables
-from bench.scoring.flux import REFERENCE
-from solvers.storage import Row
+from fluxbench.bench import costs, layout
+from fluxbench.bench.config import Config
+from fluxbench.bench.report import tables
+from fluxbench.bench.report.pictures import costs as cost_pictures
+from fluxbench.bench.report.pictures import densities, fluxes, grid, posteriors
+from fluxbench.bench.report.pictures.processes import figure1
+from fluxbench.bench.report.pictures.style import Picture
+from fluxbench.bench.scoring.flux import REFERENCE
+from fluxbench.storage import Row
 
 CHOICES = """\
 - *Table 2*: the four values of y, the ground cost of the transport (two readings are reported), three test sets in
@@ -197,7 +197,7 @@ def _installed(package: str) -> bool:
 def _instances(config: Config) -> Iterator[Picture]:
     """Fields, where there is a dolfinx to compute them."""
     if _installed("dolfinx"):
-        from bench.pictures.fields import instances  # noqa: PLC0415 - dolfinx, for these pictures alone
+        from fluxbench.bench.report.pictures.fields import instances  # noqa: PLC0415 - dolfinx, for these pictures alone
 
         yield from (instances(config, problem) for problem in config.flux.problems)
 
@@ -230,6 +230,6 @@ def _trends(config: Config) -> list[Picture]:
     """None where asv is not installed, or has measured fewer than two commits."""
     if not _installed("asv"):
         return []
-    from bench.trends.history import pictures  # noqa: PLC0415 - asv, of the extra `dev`
+    from fluxbench.bench.trends.history import pictures  # noqa: PLC0415 - asv, of the extra `dev`
 
     return pictures(config.results.parent / "asv")

@@ -5,16 +5,16 @@ from statistics import fmean, stdev
 
 import torch
 
-from bench.config import Config
-from bench.labels import formulation_label, sampler_label
-from bench.published import PRINTED
-from bench.scoring.densities import DISTANCES, REFERENCE_DRAWS
-from bench.scoring.flux import CLASSIFIED, REFERENCE
-from diffusion.formulations import formulation
-from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.measurements import OFF
-from solvers.storage import Row
-from training.recipes import RECIPES
+from fluxbench.bench.config import Config
+from fluxbench.bench.published import PRINTED
+from fluxbench.bench.report.labels import formulation_label, sampler_label
+from fluxbench.bench.scoring.densities import DISTANCES, REFERENCE_DRAWS
+from fluxbench.bench.scoring.flux import CLASSIFIED, REFERENCE
+from fluxbench.diffusion.formulations import formulation
+from fluxbench.solvers.data.measurements import OFF
+from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.storage import Row
+from fluxbench.training.recipes import RECIPES
 
 TABLE2_COLUMNS = (
     *("recipe", "formulation", "k", "sampler", "alpha", "dataset", "metric", "seed", "score", "floor", "paper"),

@@ -2,13 +2,14 @@
 
 import json
 
-from bench import costs
-from bench import score as scores
-from bench.config import Config
-from bench.pictures.style import save
-from bench.report import page, tables
-from bench.report.sections import sections
-from solvers.storage import provenance, write_csv, write_text
+from fluxbench.bench import costs
+from fluxbench.bench import score as scores
+from fluxbench.bench.config import Config
+from fluxbench.bench.report import page, tables
+from fluxbench.bench.report.pictures.style import save
+from fluxbench.bench.report.sections import sections
+from fluxbench.provenance import provenance
+from fluxbench.storage import write_csv, write_text
 
 
 def write_report(config: Config) -> str:

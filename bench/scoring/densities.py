@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.metrics import transport
-from solvers.datasets import Dataset
-from solvers.densities import DENSITIES
-from solvers.errors import InputError
-from solvers.storage import Row
+from fluxbench.bench.metrics import transport
+from fluxbench.errors import InputError
+from fluxbench.solvers.data.datasets import Dataset
+from fluxbench.solvers.problems import DENSITIES
+from fluxbench.storage import Row
 
 BAND = 0.05
 """Half-width of the band of y whose test samples stand for p(x | y), as in the paper."""

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.metrics import calibration, joint, marginal
-from bench.references.gaussian import linear_gaussian
-from bench.references.store import Reference
-from solvers.datasets import Dataset, Split
-from solvers.errors import InputError
-from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.measurements import MeasurementOperator
-from solvers.problems import Geometry
-from solvers.storage import Row
+from fluxbench.bench.files.references import Reference
+from fluxbench.bench.metrics import calibration, joint, marginal
+from fluxbench.bench.references.gaussian import linear_gaussian
+from fluxbench.errors import InputError
+from fluxbench.solvers.boundary_flux import Geometry
+from fluxbench.solvers.data.datasets import Dataset, Split
+from fluxbench.solvers.data.measurements import MeasurementOperator
+from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.storage import Row
 
 Floats = NDArray[np.floating]
 

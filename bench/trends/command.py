@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solvers.errors import InputError
-from solvers.storage import exclusive
+from fluxbench.errors import InputError
+from fluxbench.storage import exclusive
 
 if TYPE_CHECKING:
-    from bench.trends.measurements import Measurement
+    from fluxbench.bench.trends.measurements import Measurement
 
 ACTIONS = {
     "run": "measure a commit, or several; results go to results/asv",
@@ -52,7 +52,7 @@ def act(options: argparse.Namespace, say: Callable[[str], None]) -> int:
         InputError: if asv is not installed, a commit or a configuration is not there, or nothing was measured.
     """
     try:
-        from bench.trends import compare, measure, measurements, pages
+        from fluxbench.bench.trends import compare, measure, measurements, pages
     except ImportError as error:
         if error.name is None or error.name.split(".")[0] != "asv":
             raise

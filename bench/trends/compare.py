@@ -4,7 +4,7 @@ Timings of the two take turns, round by round, so that what else the machine doe
 its own, whose best time counts: what disturbs it only ever makes it slower. A benchmark is slower if the best times of
 the rounds exceed the other commit's by more than its threshold, by a one-sided Mann-Whitney test, and if they do so
 again in a second run of those alone: once may be chance where many are compared. Tracked numbers are the same each time
-that a commit is measured, and their threshold is what another training seed may change (``bench.track_noise``).
+that a commit is measured, and their threshold is what another training seed may change (`track_noise`).
 Thresholds, as shares, are those of ``regressions_thresholds`` in ``asv.conf.json``, by which asv's own pages tell
 regressions.
 """
@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
-from bench.trends.measure import NothingSelectedError, commits_of, measure
-from bench.trends.measurements import Measurement, configuration, scratch
-from solvers.errors import InputError
+from fluxbench.bench.trends.measure import NothingSelectedError, commits_of, measure
+from fluxbench.bench.trends.measurements import Measurement, configuration, scratch
+from fluxbench.errors import InputError
 
 SIGNIFICANT = 0.05
 """Largest p-value of a regression, in each of two runs: together one in 400."""

@@ -12,8 +12,8 @@ from asv.results import iter_results
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from bench.pictures.style import CYCLE, GREY, Picture
-from bench.trends.measurements import Measurement, benchmarks_in, unrolled
+from fluxbench.bench.report.pictures.style import CYCLE, GREY, Picture
+from fluxbench.bench.trends.measurements import Measurement, benchmarks_in, unrolled
 
 LEAST = 2
 """Commits that make a history."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from asv import util
 from asv.machine import Machine, MachineCollection
 
-from bench.trends.measurements import CONFIGURATION, Measurement, benchmarks_in, configuration, of_commit
-from solvers.errors import InputError
-from solvers.storage import write_text
+from fluxbench.bench.trends.measurements import CONFIGURATION, Measurement, benchmarks_in, configuration, of_commit
+from fluxbench.errors import InputError
+from fluxbench.storage import write_text
 
 
 class NothingSelectedError(InputError):

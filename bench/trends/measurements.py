@@ -13,8 +13,8 @@ from asv import util
 from asv.config import Config
 from asv.results import Results, iter_results_for_machine_and_hash
 
-from solvers.errors import InputError
-from solvers.storage import write_text
+from fluxbench.errors import InputError
+from fluxbench.storage import write_text
 
 CONFIGURATION = Path("asv.conf.json")
 

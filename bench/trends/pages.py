@@ -8,10 +8,10 @@ import re
 import shutil
 from pathlib import Path
 
-from bench.trends.measure import asv
-from bench.trends.measurements import CONFIGURATION, benchmarks_in, configuration
-from solvers.errors import InputError
-from solvers.storage import write_text
+from fluxbench.bench.trends.measure import asv
+from fluxbench.bench.trends.measurements import CONFIGURATION, benchmarks_in, configuration
+from fluxbench.errors import InputError
+from fluxbench.storage import write_text
 
 VENDOR = Path(__file__).parent / "vendor"
 _LINK = re.compile(r'(src|href)="(https://[^"]+\.(?:js|css))"([^>]*)>')

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from bench import draw, layout, samples
-from bench.cli import main
-from bench.config import Config, load
-from solvers import datasets
-from solvers.errors import InputError
-from solvers.measurements import MeasurementOperator
-from training import checkpoints
+from fluxbench.bench import draw, layout
+from fluxbench.bench.cli import main
+from fluxbench.bench.config import Config, load
+from fluxbench.bench.files import samples
+from fluxbench.errors import InputError
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.measurements import MeasurementOperator
+from fluxbench.training import checkpoints
 
 CHANGES = [
     "name=amortised",

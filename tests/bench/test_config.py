@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import config, layout
-from solvers.errors import InputError
+from fluxbench.bench import config, layout
+from fluxbench.errors import InputError
 
 
 @pytest.mark.parametrize("name", config.profiles())
@@ -127,7 +127,10 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("flux=3", "flux: expected a table, found 3"),
         ("sampling.alphas=[-0.5]", "sampling.alphas[0]: expected greater than or equal to 0, found -0.5"),
         ("training.formulations=['vp-k0']", "training.formulations[0]: expected k must be positive"),
-        ("training.recipes=['best']", "training.recipes[0]: expected a recipe, one of paper, tuned, tuned-without-"),
+        (
+            "training.recipes=['best']",
+            "training.recipes[0]: expected a recipe, one of paper, tuned, tuned-without-",
+        ),
         ("training.grids.best.seeds=[1]", "training.grids.best: expected a recipe, one of paper, tuned"),
         ("training.grids.paper.seed=[1]", "training.grids.paper.seed: unknown key"),
         ("sampling.ode=euler", "sampling.ode: expected a method for the ODE, one of exponential, heun, runge-kutta"),

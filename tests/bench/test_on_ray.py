@@ -15,12 +15,13 @@ import pytest
 import torch
 from ray.cluster_utils import Cluster
 
-from bench import layout, samples
-from bench.cli import main
-from bench.config import load
+from fluxbench.bench import layout
+from fluxbench.bench.cli import main
+from fluxbench.bench.config import load
+from fluxbench.bench.files import samples
+from fluxbench.training import checkpoints
+from fluxbench.training.recipes import RECIPES
 from tests.processes import next_file_in
-from training import checkpoints
-from training.recipes import RECIPES
 
 REPOSITORY = Path(__file__).parents[2]
 SMALL = [
@@ -62,7 +63,7 @@ def stormy(quiet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def started(stage: str, root: Path) -> Iterator[subprocess.Popen[str]]:
     """A stage that runs in the directory of its files, as from a terminal of its own."""
-    command = [sys.executable, "-m", "bench.cli", stage, *options(Path(), "workers=2")]
+    command = [sys.executable, "-m", "fluxbench.bench.cli", stage, *options(Path(), "workers=2")]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     with subprocess.Popen(
         command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -146,7 +147,11 @@ def test_a_cluster_that_runs_is_used_and_left(
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         cluster.add_node(num_cpus=1)
-        changes = ["densities.epochs=2", "training.recipes=['tuned', 'paper']", "training.formulations=['vp-k2']"]
+        changes = [
+            "densities.epochs=2",
+            "training.recipes=['tuned', 'paper']",
+            "training.formulations=['vp-k2']",
+        ]
         there = options(tmp_path, *changes, f"address={cluster.address}")
         assert main(["train", *there, "--set", "training.world_size=4"]) == 2
         assert "4 processes need 4 core(s), the cluster has 2 core(s) and 0 GPU(s)" in capfd.readouterr().err

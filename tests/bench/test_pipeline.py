@@ -14,22 +14,23 @@ import numpy as np
 import pytest
 import torch
 
-from bench import draw, layout, samples, score
-from bench.cli import main
-from bench.config import Config, load
-from bench.log_density import log_densities
-from bench.pictures import style
-from bench.report.write import write_report, write_tables
-from bench.samples import Integrator, PosteriorSamples
-from solvers import datasets
-from solvers.datasets import Dataset, Split
-from solvers.errors import InputError
-from solvers.flux_problems import FLUX_PROBLEMS
-from solvers.measurements import Measured, MeasurementOperator
-from solvers.storage import exclusive
-from training import checkpoints
-from training.cells import Cell
-from training.checkpoints import Checkpoint
+from fluxbench.bench import draw, layout, score
+from fluxbench.bench.cli import main
+from fluxbench.bench.config import Config, load
+from fluxbench.bench.files import samples
+from fluxbench.bench.files.samples import Integrator, PosteriorSamples
+from fluxbench.bench.log_density import log_densities
+from fluxbench.bench.report.pictures import style
+from fluxbench.bench.report.write import write_report, write_tables
+from fluxbench.errors import InputError
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.datasets import Dataset, Split
+from fluxbench.solvers.data.measurements import Measured, MeasurementOperator
+from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.storage import exclusive
+from fluxbench.training import checkpoints
+from fluxbench.training.cells import Cell
+from fluxbench.training.checkpoints import Checkpoint
 
 FLUX = ["multi-operator", "linear"]
 KEYS = ("problem", "noise", "recipe", "formulation", "alpha", "seed", "metric", "wall", "segment")
@@ -477,15 +478,16 @@ def test_info_names_every_library(capsys: pytest.CaptureFixture[str]) -> None:
     ("imports", "absent"),
     [
         (
-            "training.trainer, training.stacked, bench.draw, bench.gpu_speed, bench.stages, bench.cli",
+            "fluxbench.training.trainer, fluxbench.training.stacked, fluxbench.bench.draw, "
+            "fluxbench.bench.studies.gpu_speed, fluxbench.bench.stages, fluxbench.bench.cli",
             ("dolfinx", "mpi4py", "petsc4py", "ufl", "ray"),
         ),
-        ("solvers.generate, bench.stages, bench.cli", ("torch", "matplotlib", "ot")),
+        ("fluxbench.solvers.data.generate, fluxbench.bench.stages, fluxbench.bench.cli", ("torch", "matplotlib", "ot")),
     ],
 )
 def test_nodes_need_only_their_own_libraries(imports: str, absent: tuple[str, ...]) -> None:
     """A GPU node trains and samples without FEniCS; a solver node solves without torch."""
     program = f"import sys\nfor name in {absent!r}: sys.modules[name] = None\nimport {imports}\n"
-    program += "from bench.config import load\nload('quick')\n"
+    program += "from fluxbench.bench.config import load\nload('quick')\n"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench import layout
-from bench.config import load
-from bench.status import describe
+from fluxbench.bench import layout
+from fluxbench.bench.config import load
+from fluxbench.bench.status import describe
 
 
 def test_a_run_is_counted_by_its_files(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.config import load
-from bench.labels import formulation_label
-from bench.report.tables import _schedules
+from fluxbench.bench.config import load
+from fluxbench.bench.report.labels import formulation_label
+from fluxbench.bench.report.tables import _schedules
 
 LABELS = {"ve": "VE", "ve-linear": "ve-linear", "vp-k2": "VP (k = 2)", "vp-k0.5": "VP (k = 0.5)", "cosine": "cosine"}
 

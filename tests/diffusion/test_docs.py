@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffusion.formulations import Formulation
-from diffusion.samplers import exponential_multistep
+from fluxbench.diffusion.formulations import Formulation
+from fluxbench.diffusion.samplers import exponential_multistep
 
 PAGE = Path(__file__).parents[2] / "docs" / "diffusion.md"
 

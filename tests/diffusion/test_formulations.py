@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffusion.formulations import (
+from fluxbench.diffusion.formulations import (
     Formulation,
     LinearVarianceExploding,
     VarianceExploding,

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
-from diffusion.likelihood import log_density
-from diffusion.samplers import Score
+from fluxbench.diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
+from fluxbench.diffusion.likelihood import log_density
+from fluxbench.diffusion.samplers import Score
 
 FORMULATIONS: list[Formulation] = [
     VarianceExploding(200.0),

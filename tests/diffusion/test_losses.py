@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from diffusion.formulations import VarianceExploding, VariancePreserving
-from diffusion.losses import denoising_score_matching, log_normal_times
-from diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork, ScoreNetwork
-from diffusion.samplers import exponential_multistep
+from fluxbench.diffusion.formulations import VarianceExploding, VariancePreserving
+from fluxbench.diffusion.losses import denoising_score_matching, log_normal_times
+from fluxbench.diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork, ScoreNetwork
+from fluxbench.diffusion.samplers import exponential_multistep
 
 COUNT = 200_000
 STD = 0.5

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
-from diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork, perceptron
+from fluxbench.diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
+from fluxbench.diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork, perceptron
 
 FORMULATIONS: list[Formulation] = [
     VarianceExploding(120.0),

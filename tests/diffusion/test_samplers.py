@@ -12,8 +12,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
-from diffusion.samplers import Normals, Samples, Score, euler_maruyama, exponential_multistep, heun, runge_kutta45
+from fluxbench.diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
+from fluxbench.diffusion.samplers import (
+    Normals,
+    Samples,
+    Score,
+    euler_maruyama,
+    exponential_multistep,
+    heun,
+    runge_kutta45,
+)
 
 MEAN, STD = 0.7, 0.4
 FORMULATIONS: list[Formulation] = [

@@ -11,14 +11,14 @@ import psutil
 import pytest
 import torch
 
-from bench import layout
-from bench.cli import main
-from bench.config import load
-from solvers import datasets
+from fluxbench.bench import layout
+from fluxbench.bench.cli import main
+from fluxbench.bench.config import load
+from fluxbench.solvers.data import datasets
+from fluxbench.training import checkpoints
 from tests.processes import next_file_in
 from tests.slurm.private import NETWORK, MissingError, PrivateSlurm, install
 from tests.slurm.site import SITE
-from training import checkpoints
 
 REPOSITORY = Path(__file__).parents[2]
 SMALL = [
@@ -102,7 +102,7 @@ def kill_a_rank(root: Path) -> None:
         process
         for process in psutil.process_iter(["name", "cmdline"])
         if process.info["name"].startswith("python")
-        and {"solvers.generate", "mpi4py"} <= set(process.info["cmdline"] or [])
+        and {"fluxbench.solvers.data.generate", "mpi4py"} <= set(process.info["cmdline"] or [])
         and str(root / "runs" / "jobs" / "data" / "linear.h5") in (process.info["cmdline"] or [])
     ]
     ranks[-1].kill()
@@ -265,7 +265,7 @@ def test_a_node_that_does_not_join_is_named(slurm: PrivateSlurm) -> None:
     environment["RAY_AUTH_MODE"] = "disabled"
     try:
         subprocess.run([*start, "--include-dashboard=false"], env=environment, check=True, capture_output=True)
-        command = [sys.executable, "-m", "training.nodes", f"{NETWORK}.254:10007", "2", "1"]
+        command = [sys.executable, "-m", "fluxbench.training.nodes", f"{NETWORK}.254:10007", "2", "1"]
         done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert re.search(r"expected 2 nodes after 1 s, found \S+$", done.stderr.strip())

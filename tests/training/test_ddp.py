@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fluxbench.training import checkpoints, ending, state
+from fluxbench.training.trainer import train
 from tests.training.test_stacked import CELL, TUNED, agree, write_data
-from training import checkpoints, ending, state
-from training.trainer import train
 
 REPOSITORY = Path(__file__).parents[2]
 ANOTHER = replace(CELL, seed=1)
@@ -21,10 +21,10 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import torch._dynamo  # which optimisers load
 from torch import distributed
-from solvers.errors import InputError
+from fluxbench.errors import InputError
 from tests.training.test_ddp import ANOTHER, CELL, ODD
 from training import ending, state
-from training.trainer import train
+from fluxbench.training.trainer import train
 
 state.TICK_STEPS = 40
 child = os.fork()  # rather than another program, because loading torch takes longer than the training

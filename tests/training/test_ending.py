@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training import ending
+from fluxbench.training import ending
 
 
 def test_an_interrupt_that_is_lost_in_a_library_still_ends_training(tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ import ray
 import torch
 from ray.tune.experiment import Trial
 
-from solvers.errors import InputError
+from fluxbench.errors import InputError
+from fluxbench.training import checkpoints, cluster, grid
+from fluxbench.training.cells import Cell
+from fluxbench.training.cluster import Cluster
+from fluxbench.training.planning import Plan, Work, plan
+from fluxbench.training.trainer import train
+from fluxbench.training.watch import Watch
 from tests.training.test_stacked import CELL, TUNED, agree, write_data
-from training import checkpoints, cluster, grid
-from training.cells import Cell
-from training.cluster import Cluster
-from training.planning import Plan, Work, plan
-from training.trainer import train
-from training.watch import Watch
 
 LONG = replace(CELL, hyperparameters=replace(TUNED, epochs=300))
 WILD = replace(LONG, seed=9, hyperparameters=replace(LONG.hyperparameters, learning_rate=1e30))

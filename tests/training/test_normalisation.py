@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from solvers.measurements import OFF, Measured
-from training.normalisation import Normalisation
+from fluxbench.solvers.data.measurements import OFF, Measured
+from fluxbench.training.normalisation import Normalisation
 
 RNG = np.random.default_rng(0)
 N, D, SIZE = 20_000, 3, 6

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from solvers.errors import InputError
-from training.cells import Cell
-from training.planning import Resources, Work, device_of, plan
-from training.recipes import RECIPES
+from fluxbench.errors import InputError
+from fluxbench.training.cells import Cell
+from fluxbench.training.planning import Resources, Work, device_of, plan
+from fluxbench.training.recipes import RECIPES
 
 CELL = Cell("linear", "vp-k2", 0.1, "tuned", 0, RECIPES["tuned"]["flux"])
 

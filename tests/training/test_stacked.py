@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from solvers import datasets
-from solvers.datasets import Dataset, Split
-from solvers.errors import InputError
-from training import checkpoints, ending, state
-from training.cells import Cell
-from training.planning import Work
-from training.recipes import Recipe
-from training.stacked import stacks, train_stack
-from training.trainer import train
+from fluxbench.errors import InputError
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.datasets import Dataset, Split
+from fluxbench.training import checkpoints, ending, state
+from fluxbench.training.cells import Cell
+from fluxbench.training.planning import Work
+from fluxbench.training.recipes import Recipe
+from fluxbench.training.stacked import stacks, train_stack
+from fluxbench.training.trainer import train
 
 REPOSITORY = Path(__file__).parents[2]
 STEPS = 24 * 8
@@ -182,7 +182,7 @@ from pathlib import Path
 import torch._dynamo  # which optimisers load
 from tests.training.test_stacked import three
 from training import state
-from training.stacked import train_stack
+from fluxbench.training.stacked import train_stack
 
 state.TICK_STEPS = 40
 for kill_after in (56, 104):

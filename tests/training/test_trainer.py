@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion.formulations import formulation
-from solvers import datasets
-from solvers.datasets import Dataset, Split
-from solvers.errors import InputError
-from solvers.measurements import Measured
-from training import checkpoints, ending, workers
-from training.cells import Cell
-from training.recipes import Recipe
-from training.trainer import train
+from fluxbench.diffusion.formulations import formulation
+from fluxbench.errors import InputError
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.data.datasets import Dataset, Split
+from fluxbench.solvers.data.measurements import Measured
+from fluxbench.training import checkpoints, ending, workers
+from fluxbench.training.cells import Cell
+from fluxbench.training.recipes import Recipe
+from fluxbench.training.trainer import train
 
 REPOSITORY = Path(__file__).parents[2]
 STD = 0.5
@@ -98,7 +98,7 @@ def test_a_killed_run_ends_with_the_same_bits(data: Path, tmp_path: Path) -> Non
         "sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
         "from tests.training.test_trainer import SHORT\n"
-        "from training.trainer import train\n"
+        "from fluxbench.training.trainer import train\n"
         "done = []\n"
         "def progress(steps):\n"
         "    done.append(steps)\n"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.metrics import calibration
-from bench.metrics.marginal import Floats
+from fluxbench.bench.metrics import calibration
+from fluxbench.bench.metrics.marginal import Floats
 
 COUNT, SAMPLES = 400, 200
 ROOT = np.array([[1.0, 0.0], [0.9, np.sqrt(1.0 - 0.81)]])

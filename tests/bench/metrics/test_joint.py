@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from bench.metrics import joint
-from bench.metrics.marginal import Floats
+from fluxbench.bench.metrics import joint
+from fluxbench.bench.metrics.marginal import Floats
 
 MIX = np.array([[1.0, 0.0, 0.0], [0.9, 0.2, 0.0], [0.0, 1.0, 2.0]])
 """Strong correlations and different units."""

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from bench.metrics import marginal
-from bench.metrics.marginal import Floats
+from fluxbench.bench.metrics import marginal
+from fluxbench.bench.metrics.marginal import Floats
 
 MEASUREMENTS, SAMPLES, SIZE = 40, 1_000, 5
 STD = np.array([0.1, 0.5, 1.0, 2.0, 5.0])

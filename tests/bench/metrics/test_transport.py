@@ -5,8 +5,8 @@ import ot
 import pytest
 from scipy import stats
 
-from bench.metrics import marginal, transport
-from solvers.densities import DENSITIES
+from fluxbench.bench.metrics import marginal, transport
+from fluxbench.solvers.problems import DENSITIES
 
 
 @pytest.mark.parametrize("power", [1, 2])

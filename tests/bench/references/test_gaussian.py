@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from bench.references.gaussian import linear_gaussian
-from solvers import streams
-from solvers.flux_problems.linear import LINEAR
-from solvers.simulators import simulator
+from fluxbench import streams
+from fluxbench.bench.references.gaussian import linear_gaussian
+from fluxbench.solvers.fem.simulators import simulator
+from fluxbench.solvers.problems.linear import LINEAR
 
 
 @pytest.fixture(scope="module")

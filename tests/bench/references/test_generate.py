@@ -9,11 +9,11 @@ import h5py
 import numpy as np
 import pytest
 
-from bench import layout
-from bench.cli import main
-from bench.config import Config, load
-from bench.references import make
-from bench.stages import launcher
+from fluxbench.bench import layout
+from fluxbench.bench.cli import main
+from fluxbench.bench.config import Config, load
+from fluxbench.bench.references import make
+from fluxbench.bench.stages import launcher
 
 REPOSITORY = Path(__file__).parents[3]
 CHANGES = [
@@ -73,7 +73,7 @@ def test_two_ranks_and_a_killed_job_write_the_same_bits(config: Config, tmp_path
     program = (
         "import os, signal, sys\n"
         "sys.path.insert(0, sys.argv.pop(1))\n"
-        "from bench.references import generate, make\n"
+        "from fluxbench.bench.references import generate, make\n"
         "whole = make.make_block\n"
         "def killed(data, solve, made, start):\n"
         "    if start > 0: os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -101,7 +101,7 @@ def test_a_reference_made_otherwise_is_refused(config: Config, capsys: pytest.Ca
 
 
 def test_without_data_the_job_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    command = [*launcher(2), "-m", "bench.references.generate", "--profile", "quick", "--ranks", "2"]
+    command = [*launcher(2), "-m", "fluxbench.bench.references.generate", "--profile", "quick", "--ranks", "2"]
     done = subprocess.run([*command, "--set", f"root={tmp_path}"], cwd=REPOSITORY, check=False)
     assert done.returncode != 0
     text = capfd.readouterr().err

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from arviz_stats.base.array import array_stats
 
-from bench.references import hamiltonian, tempered
-from bench.references.gaussian import linear_gaussian
-from bench.references.posterior import FluxPosterior
-from solvers.flux_problems.linear import LINEAR
-from solvers.linear import LinearSimulator
-from solvers.problems import Floats, FluxPrior
+from fluxbench.bench.references import hamiltonian, tempered
+from fluxbench.bench.references.gaussian import linear_gaussian
+from fluxbench.bench.references.posterior import FluxPosterior
+from fluxbench.solvers.boundary_flux import Floats, FluxPrior
+from fluxbench.solvers.fem.linear import LinearSimulator
+from fluxbench.solvers.problems.linear import LINEAR
 
 CENTRES = tuple((0.5 * i, 0.0) for i in range(8))
 OPERATOR = np.tril(np.ones((8, 8))) * 0.3

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.trends.compare import judge, threshold
-from bench.trends.measurements import Measurement
+from fluxbench.bench.trends.compare import judge, threshold
+from fluxbench.bench.trends.measurements import Measurement
 from tests.bench.trends.clone import bench, commit, git
 
 STEP = "training.Step.time_step"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from matplotlib import pyplot as plt
 
-from bench.trends import history as trends
+from fluxbench.bench.trends import history as trends
 from tests.bench.trends.clone import bench, commit, git
 
 

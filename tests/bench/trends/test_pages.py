@@ -6,8 +6,8 @@ from pathlib import Path
 import asv
 import pytest
 
-from bench.trends.pages import VENDOR, localised
-from solvers.errors import InputError
+from fluxbench.bench.trends.pages import VENDOR, localised
+from fluxbench.errors import InputError
 
 
 def test_every_script_that_asv_asks_for_is_there() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.asv import accuracy, samplers, solvers, training
-from bench.trends.measurements import configuration
+from fluxbench.bench.asv import accuracy, samplers, solvers, training
+from fluxbench.bench.trends.measurements import configuration
 from tests.bench.trends.clone import REPOSITORY
 
 

@@ -1,0 +1,1 @@
+"""Formats of what stages leave for each other: samples, references, scores."""

@@ -1,0 +1,114 @@
+"""How pictures look, on paper and on a page: colours, PNG and SVG.
+
+On a page a picture follows the reader's choice of light or dark. So an SVG names its colours by CSS variables, which
+the page sets for either, and its lines and letters have the colour of the text around it; in a PNG they are as given
+here.
+"""
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from cycler import cycler
+
+from fluxbench.storage import atomic_path
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours can be told apart with any kind of colour vision.
+BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
+INK, GREY, PALE = "#16191d", "#7f8389", "#c9ccd1"
+COLOURS = {
+    "blue": BLUE,
+    "orange": ORANGE,
+    "green": GREEN,
+    "purple": PURPLE,
+    "sky": SKY,
+    "yellow": YELLOW,
+    "grey": GREY,
+    "pale": PALE,
+}
+"""By the names of the page's CSS variables."""
+CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
+DENSE = "cividis"
+"""Colour map of fields and heat maps, alike to all kinds of colour vision."""
+
+plt.rcParams |= {
+    "axes.edgecolor": INK,
+    "axes.facecolor": "none",
+    "axes.labelcolor": INK,
+    "axes.prop_cycle": cycler(color=CYCLE),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 9,
+    "figure.facecolor": "white",
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "legend.labelcolor": INK,
+    "svg.fonttype": "none",  # letters stay letters
+    "svg.hashsalt": "fluxbench",  # the same picture makes the same file
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with the words beneath it.
+
+    Attributes:
+        name: of its file, without suffix.
+        figure: matplotlib's.
+        caption: what is shown, of what and of how many; Markdown.
+    """
+
+    name: str
+    figure: Figure
+    caption: str
+
+
+def legend(figure: Figure, **options: Any) -> None:
+    """One for all axes, beneath them; what several have stands there once."""
+    entries = dict(entry for axis in figure.axes for entry in zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", **options)
+
+
+def colour_bar(figure: Figure, image: ScalarMappable, **options: Any) -> Colorbar:
+    """The key to an image's colours, without a frame."""
+    bar = figure.colorbar(image, **options)
+    bar.outline.set_visible(False)
+    if bar.solids is not None:
+        bar.solids.set_rasterized(True)
+    return bar
+
+
+def save(path: Path, figure: Figure) -> Path:
+    """Write a figure as PNG and close it."""
+    with atomic_path(path) as temporary:
+        # No date or version inside: the same numbers make the same file.
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    plt.close(figure)
+    return path
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an ``<svg>`` element for a page."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", dpi=110, transparent=True, metadata={"Date": None, "Creator": None})
+    found = text.getvalue()
+    found = found[found.index("<svg") :]
+    found = re.sub(r"<metadata>.*?</metadata>", "", found, flags=re.DOTALL)
+    found = re.sub(r' id="[a-z]+[0-9a-z]*_[0-9]+"', "", found)  # names of axes and lines, the same in every picture
+    found = re.sub(r'(<svg[^>]*?) width="[^"]*pt"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*pt"', r"\1", found))
+    for name, colour in COLOURS.items():
+        found = found.replace(colour, f"var(--{name})")
+    return found.replace(INK, "currentColor")

@@ -1,0 +1,70 @@
+"""Table 1 and Figure 1 from the code: what every formulation makes of the time.
+
+    .venv/bin/fluxbench study processes
+
+Writes ``results/processes``: the coefficients of each forward process at five times, beside the defects of the two
+relations that make it one, and the figure of sigma against m and against t for several orders k.
+"""
+
+import sys
+
+import torch
+from torch import Tensor
+
+from fluxbench.bench.report.pictures.processes import figure1
+from fluxbench.bench.report.pictures.style import save
+from fluxbench.bench.studies.goals import Found, Options, goal, measuring_command
+from fluxbench.diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
+from fluxbench.storage import Row
+
+PROCESSES: tuple[Formulation, ...] = (
+    VarianceExploding(12.0),
+    LinearVarianceExploding(5.0),
+    *(VariancePreserving(k=k) for k in (1.0, 2.0, 4.0)),
+)
+TIMES = (0.001, 0.25, 0.5, 0.75, 1.0)
+ALLOWED = 1e-6
+
+
+def table1() -> list[Row]:
+    """Coefficients of every process, and the relative defects of dm/dt and of d(sigma^2)/dt."""
+    rows = []
+    for process in PROCESSES:
+        for time in TIMES:
+            t = torch.tensor(time, dtype=torch.float64)
+            names = ("beta", "m", "sigma", "g2", "noise_ratio")
+            row = {name: getattr(process, name)(t).item() for name in names}
+            rows.append({"formulation": process.name, "t": time, **row, **defects(process, t)})
+    return rows
+
+
+def defects(process: Formulation, t: Tensor) -> Row:
+    """How far the derivatives are from dm/dt = -(beta/2) m and d(sigma^2)/dt = -beta sigma^2 + g2."""
+    t = t.clone().requires_grad_(True)
+    beta, m, variance = process.beta(t), process.m(t), process.sigma(t) ** 2
+    zero = 0.0 * t  # a constant has no graph of its own
+    (dm,) = torch.autograd.grad(m + zero, t, retain_graph=True)
+    (dv,) = torch.autograd.grad(variance + zero, t)
+    expected = -beta * variance + process.g2(t)
+    return {
+        "defect of m": (dm + 0.5 * beta * m).abs().item(),
+        "defect of sigma^2": ((dv - expected) / expected).abs().item(),
+    }
+
+
+def compare(options: Options) -> Found:
+    """The table, the figure and the goal."""
+    rows = table1()
+    worst = max(max(row["defect of m"], row["defect of sigma^2"]) for row in rows)
+    reached = [goal("largest defect of the two relations", worst, worst <= ALLOWED, f"at most {ALLOWED:g}")]
+    save(options.root / "results" / "processes" / "figure1.png", figure1().figure)
+    return {"Table 1, evaluated (T = 1; schedules: docs/diffusion.md)": rows}, reached
+
+
+def main() -> int:
+    """Command line."""
+    return measuring_command("processes", __doc__, "Forward processes (Table 1, Figure 1)", compare)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

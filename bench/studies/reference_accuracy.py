@@ -1,0 +1,150 @@
+"""Why the reference posteriors can be trusted: the evidence, measured and published.
+
+    .venv/bin/fluxbench solve --profile references
+    .venv/bin/fluxbench reference --profile references
+    .venv/bin/fluxbench study reference_accuracy
+
+- Chains agree and mix: largest rank-normalised split R-hat, fewest effective samples, Monte Carlo error of the mean in
+  posterior standard deviations, over all measurements and components.
+- The truth is one more sample of its posterior: simulation-based calibration of the references themselves.
+- Where nothing is clipped the posterior has a closed form: the same sampler, on the linear problem with a prior far
+  from zero.
+- Another method, which shares nothing but the posterior, agrees on a few measurements.
+"""
+
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+from arviz_stats.base.array import array_stats
+
+from fluxbench.bench import layout
+from fluxbench.bench.config import Config, load
+from fluxbench.bench.files.references import EFFECTIVE, R_HAT
+from fluxbench.bench.metrics import calibration
+from fluxbench.bench.references import hamiltonian, tempered
+from fluxbench.bench.references.gaussian import linear_gaussian
+from fluxbench.bench.references.make import posterior_of
+from fluxbench.bench.studies.goals import Found, Options, goal, line, measuring_command
+from fluxbench.bench.studies.metric_power import PRIOR
+from fluxbench.solvers.boundary_flux import Floats
+from fluxbench.solvers.data import datasets
+from fluxbench.solvers.fem.simulators import simulator
+from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.solvers.problems.linear import LINEAR
+from fluxbench.storage import Row
+
+PROFILE = "references"
+P_VALUE = 0.001
+"""Of calibration: exact references fall below it once in a thousand tables."""
+SUBSET, PARTICLES = 2, 2_000
+LEAST = 0.03
+"""Noise level from which on the other method is run: it takes minutes a measurement, and more at lower ones."""
+
+
+def chains_and_calibration(config: Config) -> list[Row]:
+    """One row for each reference."""
+    rows = []
+    for problem, noise in layout.referenced(config):
+        exact = layout.exact(config, problem, noise)
+        data = datasets.read(layout.solved(config, problem))
+        truth = data.test.x[: len(exact.x)].astype(np.float32)
+        shares = calibration.ranks(exact.x, truth)
+        spread = np.where(exact.std > 0.0, exact.std, 1.0)
+        rows.append(
+            {"problem": problem, "noise": noise, "measurements": len(exact.x), "samples": exact.x.shape[1]}
+            | {
+                "R-hat": float(exact.r_hat.max()),
+                "effective": float(exact.effective.min()),
+                "in tails": float(exact.tail.min()),
+            }
+            | {"error of mean / std": float((exact.mean_error / spread).max())}
+            | {"acceptance": float(exact.acceptance.min()), "most states": int(exact.states.max())}
+            | {"core seconds": exact.seconds}
+            | {"SBC p": calibration.uniformity(shares)}
+            | {"TARP p": calibration.uniformity(calibration.tarp(exact.x, truth)[:, None])}
+        )
+        print(line(rows[-1]), flush=True)
+    return rows
+
+
+def closed_form(config: Config) -> Row:
+    """The sampler against the Gaussian posterior where nothing is clipped, in units of the Monte Carlo error."""
+    data = datasets.read(layout.solved(config, "linear"))
+    solve = simulator(LINEAR, config.flux.mesh)
+    posterior, _ = posterior_of(data, solve, min(noise for _, noise in layout.referenced(config)), 0, 25)
+    prior = PRIOR
+    operator = solve.operator
+    if operator is None:
+        raise ValueError("expected a linear problem")
+    y = posterior.y + (prior.mean - posterior.prior.mean) * operator.sum(axis=1)
+    posterior = replace(posterior, prior=prior, y=y)
+    exact = linear_gaussian(prior, operator, y, posterior.noise_std)
+    g = hamiltonian.sample(posterior, 0, "closed-form", kept=1_000).g
+    effective = array_stats.ess(g, chain_axis=1, draw_axis=2)
+    found = g.reshape(len(y), -1, prior.size)
+    z = (found.mean(axis=1) - exact.mean) / exact.std * np.sqrt(effective)
+    return {
+        "what": "linear, unclipped: mean against closed form, in Monte Carlo errors (root mean square)",
+        "value": float(np.sqrt((z**2).mean())),
+        "std ratio": float((found.std(axis=1, ddof=1) / exact.std).mean()),
+    }
+
+
+def two_methods(config: Config) -> list[Row]:
+    """Hamiltonian references against tempered particles on a few measurements."""
+    rows = []
+    for problem, noise in layout.referenced(config):
+        if noise < LEAST:
+            continue
+        exact = layout.exact(config, problem, noise)
+        began = time.perf_counter()
+        data, solve = datasets.read(layout.solved(config, problem)), simulator(FLUX_PROBLEMS[problem], config.flux.mesh)
+        posterior, _ = posterior_of(data, solve, noise, 0, SUBSET)
+        other = tempered.sample(posterior, 0, f"{problem}/tempered/{noise:g}", PARTICLES)
+        x: Floats = np.maximum(other, 0.0)
+        std = exact.std[:SUBSET]
+        varies = std > 1e-3
+        shift = ((x.mean(axis=1) - exact.mean[:SUBSET]) / np.where(varies, std, 1.0))[varies]
+        rows.append(
+            {"problem": problem, "noise": noise, "measurements": SUBSET, "particles": PARTICLES}
+            | {"mean shift / std": float(np.sqrt((shift**2).mean()))}
+            | {"std ratio": float((x.std(axis=1, ddof=1)[varies] / std[varies]).mean())}
+            | {"seconds": time.perf_counter() - began}
+        )
+        print(line(rows[-1]), flush=True)
+    return rows
+
+
+def compare(options: Options) -> Found:
+    """Three tables and the goals.
+
+    Raises:
+        InputError: if the run is not there or made otherwise.
+    """
+    config = load(PROFILE, [f"root={options.root}"])
+    chains, closed, pairs = chains_and_calibration(config), closed_form(config), two_methods(config)
+    r_hat, effective = max(row["R-hat"] for row in chains), min(row["effective"] for row in chains)
+    p_value = min(row[name] for row in chains for name in ("SBC p", "TARP p"))
+    shift = max(row["mean shift / std"] for row in pairs)
+    spread = max(abs(row["std ratio"] - 1.0) for row in pairs)
+    bar = P_VALUE / (2 * len(chains))
+    reached = [
+        goal("largest R-hat", r_hat, r_hat < R_HAT, f"below {R_HAT}"),
+        goal("fewest effective samples", effective, effective >= EFFECTIVE, f"at least {EFFECTIVE:,}"),
+        goal("smallest p-value of calibration", p_value, p_value > bar, f"above {bar:.1g}"),
+        goal("mean against closed form, Monte Carlo errors", closed["value"], closed["value"] < 1.2, "below 1.2"),
+        goal("two methods: shift of the mean / std", shift, shift < 0.1, "below 0.1"),
+        goal("two methods: std ratio - 1", spread, spread < 0.05, "below 0.05"),
+    ]
+    return {"Chains and calibration": chains, "Closed form": [closed], "Two methods": pairs}, reached
+
+
+def main() -> int:
+    """Command line."""
+    return measuring_command("reference_accuracy", __doc__, "Reference posteriors", compare)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Data sets: generated under MPI, kept in HDF5, and what a model sees of them."""

@@ -1,0 +1,1 @@
+"""Forward problems solved by finite elements, one sample at a time or many at once."""

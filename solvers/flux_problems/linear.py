@@ -1,5 +1,0 @@
-"""Section 6.2: advection and diffusion. kappa: choice."""
-
-from solvers.problems import FluxProblem, poiseuille
-
-PROBLEM = LINEAR = FluxProblem("linear", velocity=poiseuille(0.1), kappa=0.016)

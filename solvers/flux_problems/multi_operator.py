@@ -1,7 +1,0 @@
-"""Section 6.2.1: the linear problem, each sensor on with probability 0.7."""
-
-from dataclasses import replace
-
-from solvers.flux_problems.linear import LINEAR
-
-PROBLEM = MULTI_OPERATOR = replace(LINEAR, name="multi-operator", sensors_on=0.7)

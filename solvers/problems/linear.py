@@ -1,0 +1,5 @@
+"""Section 6.2: advection and diffusion. kappa: choice."""
+
+from fluxbench.solvers.boundary_flux import FluxProblem, poiseuille
+
+PROBLEM = LINEAR = FluxProblem("linear", velocity=poiseuille(0.1), kappa=0.016)

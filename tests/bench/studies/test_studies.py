@@ -1,0 +1,159 @@
+"""The measuring commands measure what they say, on answers that are known."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from fluxbench.bench.published import TABLE2
+from fluxbench.bench.studies import density_accuracy, metric_power, posterior_accuracy, processes, sampler_speed
+from fluxbench.bench.studies.goals import Found, Options, goal, measuring_command, publish
+from fluxbench.diffusion.formulations import VariancePreserving
+from fluxbench.diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork
+from fluxbench.errors import InputError
+from fluxbench.storage import Row
+
+
+def unit_normals(monkeypatch: pytest.MonkeyPatch) -> sampler_speed.Problem:
+    """An untrained residual network: the exact score of unit normals, whatever y is."""
+    monkeypatch.setattr(sampler_speed, "ROWS", 2_000)
+    network = PreconditionedNetwork(VariancePreserving(), ResidualNetwork(FEATURES + 2 + 1, 2, 2, 8))
+    network.requires_grad_(False)
+    t_min = network.formulation.sampling_end(0.0, 2e-3)
+    return sampler_speed.Problem("normals", network, 2, torch.zeros(4, 1, dtype=torch.float64), t_min)
+
+
+def test_samplers_are_compared_with_the_flow_that_they_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = unit_normals(monkeypatch)
+    with torch.no_grad():
+        reference = sampler_speed.converged(problem, 0)
+    # The flow of unit normals is known: from sigma~(1) down to nothing.
+    ratio = problem.network.formulation.noise_ratio(torch.ones((), dtype=torch.float64))
+    exact = problem.normals(0, torch.float64)() * ratio / (1.0 + ratio**2).sqrt()
+    torch.testing.assert_close(reference, exact, rtol=0.0, atol=1e-4)
+    rows = {row["sampler"]: row for row in sampler_speed.measure(problem, rounds=1)}
+    assert rows["ODE, exponential, 16 steps"]["evaluations"] == 16
+    assert rows["ODE, exponential, 24 steps"]["W1"] < rows["ODE, exponential, 12 steps"]["W1"]
+    assert rows["ODE, exponential, 16 steps"]["W1"] < 0.01
+    for method in ("Runge-Kutta", "SciPy's RK45"):
+        assert rows[f"ODE, {method}, 1e-05"]["W1"] < 1e-4
+    assert rows["SDE, exponential, 64 steps"]["W1"] == pytest.approx(rows[sampler_speed.FLOOR]["W1"], rel=0.5)
+
+
+def test_errors_are_in_units_of_the_references_deviation(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = unit_normals(monkeypatch)
+    reference = 3.0 * problem.normals(0, torch.float64)()
+    shifted = sampler_speed.errors(problem, reference + 0.3, reference)
+    assert shifted["W1"] == pytest.approx(0.1, rel=0.05)
+    assert shifted["mean"] == pytest.approx(0.1, rel=0.05)
+    assert shifted["std"] == pytest.approx(0.0, abs=1e-9)
+    centred = reference - reference.reshape(4, 500, 2).mean(dim=1).repeat_interleave(500, dim=0)
+    assert sampler_speed.errors(problem, 1.2 * centred, centred)["std"] == pytest.approx(0.2)
+
+
+def table2_scores(metric: str, score: float, seeds: int = 1) -> list[Row]:
+    """Every entry that the paper printed, with floors of 0.02."""
+    common = {"recipe": "tuned", "metric": metric, "floor": 0.02, "generated": 9, "evaluations": 24}
+    return [
+        common
+        | {"formulation": formulation, "alpha": alpha, "sampler": "SDE" if alpha else "ODE"}
+        | {"problem": dataset, "value": score + 0.002 * seed}
+        | {"paper": paper if metric != "W1" else None}
+        for (formulation, alpha, dataset), paper in TABLE2.items()
+        for seed in range(seeds)
+    ]
+
+
+def test_table_2_is_compared_entry_by_entry() -> None:
+    scores = [*table2_scores("S1", 0.024, seeds=2), *table2_scores("S1-pairs", 0.0405), *table2_scores("W1", 0.03)]
+    others = [row | {"value": 9.0, "recipe": "paper"} for row in scores]
+    others += [row | {"value": 9.0, "formulation": "vp-k1"} for row in scores]
+    table = density_accuracy.entries([*scores, *others])
+    assert len(table) == 3 * len(TABLE2)
+    first = table[0]
+    assert (first["metric"], first["data set"], first["formulation"], first["sampler"]) == ("S1", "tanh", "ve", "ODE")
+    assert (first["seeds"], first["paper"]) == (2, 0.051)
+    assert first["score / floor"] == pytest.approx(1.25)
+    assert first["std over seeds"] == pytest.approx(0.002 / 2**0.5)
+    below, ratio, pairs = density_accuracy.goals_of(table)
+    assert (below["value"], below["reached"]) == (12, "yes")
+    assert (ratio["value"], ratio["reached"]) == (pytest.approx(1.25), "yes")
+    assert (pairs["value"], pairs["reached"]) == (11, "no")  # VE, SDE, tanh: 0.040
+    means = {(row["metric"], row["sampler"]): row["score / floor"] for row in density_accuracy.means(table)}
+    assert means["W1", "SDE"] == pytest.approx(1.5)
+    with pytest.raises(InputError, match=r"table2: expected the 12 entries of the paper in S1, found 11"):
+        density_accuracy.goals_of(table[1:])
+
+
+def test_processes_writes_the_table_and_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["processes", "--root", str(tmp_path)])
+    assert processes.main() == 0
+    folder = tmp_path / "results" / "processes"
+    assert "| vp-k4 | 0.5 |" in (folder / "processes.md").read_text()
+    assert (folder / "figure1.png").stat().st_size > 10_000
+
+
+def test_a_missed_goal_is_a_failure(tmp_path: Path) -> None:
+    tables, made = {"Numbers": [{"what": "one", "value": 1.5}]}, {"provenance": {"commit": "abc"}}
+    hit, miss = goal("speed", 3.0, True, "at least 2"), goal("speed", 1.0, False, "at least 2")
+    assert publish(tmp_path / "some", "Title", "command", tables, [hit], made) == 0
+    assert publish(tmp_path / "some", "Title", "command", tables, [hit, miss], made) == 1
+    assert "| speed | 1 | at least 2 | no |" in (tmp_path / "some" / "some.md").read_text()
+    assert (tmp_path / "some" / "some.csv").read_text().splitlines() == ["table,what,value", "Numbers,one,1.5"]
+    assert json.loads((tmp_path / "some" / "provenance.json").read_text()) == made
+
+
+def test_a_measuring_command_says_what_is_wrong_before_it_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def measure(options: Options) -> Found:
+        asked.append(options)
+        return {"Numbers": [{"what": "one"}]}, []
+
+    def status(*arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", ["some", *arguments])
+        return measuring_command("some", "What it does.", "Title", measure, rounds=3)
+
+    assert status("--root", str(tmp_path), "--rounds", "2") == 0
+    assert asked == [Options(tmp_path, 2)]
+    assert json.loads((tmp_path / "results" / "some" / "provenance.json").read_text())["rounds"] == 2
+    file = tmp_path / "file"
+    file.touch()
+    assert status("--root", str(file)) == 2
+    assert f"some: error: [Errno 20] Not a directory: '{file}" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        status("--rounds", "0")
+    assert "--rounds: expected at least 1, found 0" in capsys.readouterr().err
+    assert len(asked) == 1
+
+
+def test_networks_that_are_not_there_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = {sampler_speed: ".h5: not found", posterior_accuracy: "a score file", density_accuracy: "a score file"}
+    for command, text in missing.items():
+        monkeypatch.setattr("sys.argv", ["command", "--root", str(tmp_path)])
+        assert command.main() == 2
+        assert text in capsys.readouterr().err
+
+
+def test_metrics_flag_what_is_wrong_and_pass_what_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command's own goals, with a fifth of the samples."""
+    for name, value in {"SAMPLES": 200, "GENERATED": 2_000, "DRAWS": 8, "FULL": 20}.items():
+        monkeypatch.setattr(metric_power, name, value)
+    monkeypatch.setattr(metric_power.flux, "CLASSIFIED", 3)
+    tables, goals = metric_power.compare(Options(Path(), 1))
+    assert {row["what"]: row["reached"] for row in goals if row["reached"] != "yes"} == {}
+    rows = next(iter(tables.values()))
+    far = {
+        row["samples"]: {name for name, value in row.items() if name != "samples" and abs(value) > 7} for row in rows
+    }
+    assert "mean shift" in far["shifted by 0.1 std"]
+    assert "std ratio" in far["over-dispersed by 10 %"] & far["under-dispersed by 10 %"]
+    # Right marginals: only metrics of all components together can see it.
+    assert {"energy distance", "C2ST"} <= far["right marginals, no correlation"]
+    assert not far["right marginals, no correlation"] & {"error", "mean shift", "std ratio", "CRPS", "marginal W1"}
+    assert "excess error" in far["of another measurement"]
