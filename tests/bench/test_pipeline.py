@@ -478,8 +478,8 @@ def test_info_names_every_library(capsys: pytest.CaptureFixture[str]) -> None:
     ("imports", "absent"),
     [
         (
-            "fluxbench.training.trainer, fluxbench.training.stacked, fluxbench.bench.draw, "
-            "fluxbench.bench.studies.gpu_speed, fluxbench.bench.stages, fluxbench.bench.cli",
+            ("fluxbench.training.trainer, fluxbench.training.stacked, fluxbench.bench.draw, "
+            "fluxbench.bench.studies.gpu_speed, fluxbench.bench.stages, fluxbench.bench.cli"),
             ("dolfinx", "mpi4py", "petsc4py", "ufl", "ray"),
         ),
         ("fluxbench.solvers.data.generate, fluxbench.bench.stages, fluxbench.bench.cli", ("torch", "matplotlib", "ot")),
