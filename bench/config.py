@@ -2,39 +2,39 @@
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from fluxbench.bench.files.references import CHAINS, STATES
-from fluxbench.bench.files.samples import ODE_METHODS, SDE_METHODS, Integrator
+from fluxbench.bench.references.effort import LARGEST_REFERENCE
+from fluxbench.diffusion.formulations import formulation
+from fluxbench.diffusion.integrators import INTEGRATORS, Integrator
 from fluxbench.errors import InputError
+from fluxbench.solvers import problems
+from fluxbench.solvers.data.measurements import Noise
 from fluxbench.solvers.fem.discretisation import MESHES
-from fluxbench.solvers.problems import DENSITIES, FLUX_PROBLEMS
 from fluxbench.training.cells import Cell, grid
-from fluxbench.training.planning import Way
+from fluxbench.training.planning import Strategy
 from fluxbench.training.recipes import RECIPES
 
 PROFILES = Path(__file__).parent / "profiles"
 
 
-def _known(kind: str, names: Sequence[str]) -> AfterValidator:
+def _one_of(what: str, names: Callable[[], Iterable[str]]) -> AfterValidator:
     def check(value: str) -> str:
-        if value not in names:
-            raise ValueError(f"expected a {kind}, one of {', '.join(names)}")
+        known = list(names())
+        if value not in known:
+            raise ValueError(f"expected a {what}, one of {', '.join(known)}")
         return value
 
     return AfterValidator(check)
 
 
 def _is_formulation(name: str) -> str:
-    try:
-        from fluxbench.diffusion.formulations import formulation  # noqa: PLC0415
-    except ImportError:  # a solver node without torch trains nothing
-        return name
     return formulation(name, sigma_max=2.0).name
 
 
@@ -51,16 +51,15 @@ Count = Annotated[int, Field(ge=1)]
 AtLeastTwo = Annotated[int, Field(ge=2)]
 """A standard deviation needs two samples."""
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Density = Annotated[str, _known("joint density", tuple(DENSITIES))]
-Recipe = Annotated[str, _known("recipe", tuple(RECIPES))]
-Flux = Annotated[str, _known("flux problem", tuple(FLUX_PROBLEMS))]
+Density = Annotated[str, _one_of("joint density", partial(problems.names, "densities"))]
+Recipe = Annotated[str, _one_of("recipe", lambda: RECIPES)]
+Flux = Annotated[str, _one_of("flux problem", partial(problems.names, "flux"))]
 Formulation = Annotated[str, AfterValidator(_is_formulation)]
-
+ODE_METHODS = [method for method, each in INTEGRATORS.items() if each.ode]
+SDE_METHODS = [method for method, each in INTEGRATORS.items() if each.sde]
 
 LEAST_COMPARED = 10
 """Samples that a classifier can be trained on, in five folds."""
-LARGEST_REFERENCE = CHAINS * STATES // 2
-"""States of half of the chains of a reference."""
 
 
 class Section(BaseModel):
@@ -89,7 +88,7 @@ class Sizes:
 class Densities(Section):
     """Conditional density estimation (section 6.1)."""
 
-    problems: Annotated[list[Density], Unique] = list(DENSITIES)
+    problems: Annotated[list[Density], Unique] = Field(default_factory=partial(problems.names, "densities"))
     train_samples: Count = 10_000
     test_samples: Count = 100_000
     epochs: Count | None = None
@@ -97,8 +96,9 @@ class Densities(Section):
     """Generated samples for each value of y."""
 
     def sizes_of(self, problem: str) -> Sizes:
-        """Sample counts of a joint density, which is sampled at its own values of y."""
-        return Sizes(self.train_samples, self.test_samples, len(DENSITIES[problem].y_values), self.generated)
+        """Return the sample counts of a joint density, which is sampled at its own values of y."""
+        values = problems.joint_density(problem).y_values
+        return Sizes(self.train_samples, self.test_samples, len(values), self.generated)
 
 
 class SplitSizes(Section):
@@ -111,14 +111,14 @@ class SplitSizes(Section):
 class FluxProblems(Section):
     """Boundary-flux inverse problems (sections 6.2, 6.3)."""
 
-    problems: Annotated[list[Flux], Unique] = list(FLUX_PROBLEMS)
+    problems: Annotated[list[Flux], Unique] = Field(default_factory=partial(problems.names, "flux"))
     noise: Annotated[list[NotNegative], NotEmpty, Unique] = [0.0, 0.01, 0.03, 0.1, 0.3]
     """Standard deviations in units of the normalised measurement (choice)."""
     train_samples: Count = 9_000
     test_samples: Count = 1_000
     sizes: dict[Flux, SplitSizes] = {}
     """Problems whose sample counts are others than the two above."""
-    mesh: Annotated[str, _known("mesh", MESHES)] = "aligned"
+    mesh: Annotated[str, _one_of("mesh", lambda: MESHES)] = "aligned"
     """On which samples are solved; "paper" is the paper's own, of 340,000 linear triangles."""
     epochs: Count | None = None
     amortised: bool = False
@@ -155,8 +155,18 @@ class FluxProblems(Section):
             raise ValueError("expected a noise level above 0 for amortised networks")
         return self
 
+    @property
+    def amortised_levels(self) -> list[float]:
+        """Noise levels that an amortised network serves: those above 0."""
+        return [noise for noise in self.noise if noise > 0.0]
+
+    @property
+    def amortised_range(self) -> tuple[float, float]:
+        """Least and largest level that an amortised network serves."""
+        return min(self.amortised_levels), max(self.amortised_levels)
+
     def sizes_of(self, problem: str) -> Sizes:
-        """Sample counts of a flux problem."""
+        """Return the sample counts of a flux problem."""
         own = self.sizes.get(problem, SplitSizes())
         train, test = own.train_samples or self.train_samples, own.test_samples or self.test_samples
         return Sizes(train, test, self.measurements, self.generated)
@@ -177,17 +187,17 @@ class Training(Section):
     seeds: Annotated[list[int], NotEmpty, Unique] = [0]
     grids: dict[Recipe, RecipeGrid] = {}
     """Recipes whose formulations or seeds are others than the two above."""
-    way: Way | None = None
+    strategy: Strategy | None = None
     """How Ray trains the networks; by default what pays, see :mod:`fluxbench.training.planning`."""
     world_size: Count | None = None
     """Processes a network (DDP); by default as many as pay."""
 
     def formulations_of(self, recipe: str) -> list[str]:
-        """Forward processes with which a recipe is trained."""
+        """Return the forward processes with which a recipe is trained."""
         return self.grids.get(recipe, RecipeGrid()).formulations or self.formulations
 
     def seeds_of(self, recipe: str) -> list[int]:
-        """Training seeds of a recipe."""
+        """Return the training seeds of a recipe."""
         return self.grids.get(recipe, RecipeGrid()).seeds or self.seeds
 
 
@@ -196,8 +206,8 @@ class Sampling(Section):
 
     alphas: Annotated[list[NotNegative], NotEmpty, Unique] = [0.0, 1.0]
     """0 is the probability-flow ODE, 1 the reverse SDE of Song et al.; any number above 0 an SDE between or beyond."""
-    ode: Annotated[str, _known("method for the ODE", ODE_METHODS)] | None = None
-    sde: Annotated[str, _known("method for the SDE", SDE_METHODS)] | None = None
+    ode: Annotated[str, _one_of("method for the ODE", lambda: ODE_METHODS)] | None = None
+    sde: Annotated[str, _one_of("method for the SDE", lambda: SDE_METHODS)] | None = None
     tolerance: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-5
     """Of Runge-Kutta."""
     ode_steps: AtLeastTwo = 16
@@ -210,21 +220,11 @@ class Sampling(Section):
     """The paper's number is lost (choice)."""
 
     def integrators(self, recipe: str) -> list[Integrator]:
-        """How the networks of a recipe are sampled, one a value of alpha."""
-        papers = recipe == "paper"
-        ode = self.ode or ("runge-kutta" if papers else "exponential")
-        sde = self.sde or ("euler-maruyama" if papers else "exponential")
-        found = []
-        for alpha in self.alphas:
-            method = ode if alpha == 0.0 else sde
-            match method:
-                case "runge-kutta":
-                    found.append(Integrator(alpha, method, tolerance=self.tolerance))
-                case "euler-maruyama":
-                    found.append(Integrator(alpha, method, self.euler_maruyama_steps))
-                case _:
-                    found.append(Integrator(alpha, method, self.ode_steps if alpha == 0.0 else self.sde_steps))
-        return found
+        """Return how the networks of a recipe are sampled, one integrator a value of alpha."""
+        ode, sde = ("runge-kutta", "euler-maruyama") if recipe == "paper" else ("exponential", "exponential")
+        methods = {alpha: self.ode or ode if alpha == 0.0 else self.sde or sde for alpha in self.alphas}
+        settings = self.model_dump()
+        return [INTEGRATORS[method].configured(alpha, settings) for alpha, method in methods.items()]
 
 
 class Config(Section):
@@ -275,8 +275,8 @@ class Config(Section):
         return [*self.densities.problems, *self.flux.problems]
 
     def sizes(self, problem: str) -> Sizes:
-        """A problem's sample counts."""
-        return (self.densities if problem in DENSITIES else self.flux).sizes_of(problem)
+        """Return a problem's sample counts."""
+        return (self.densities if problem in self.densities.problems else self.flux).sizes_of(problem)
 
     @property
     def worker_count(self) -> int:
@@ -284,26 +284,19 @@ class Config(Section):
         return len(os.sched_getaffinity(0)) if self.workers == "auto" else self.workers
 
     def cells(self) -> list[Cell]:
-        """Every network of this run, at each noise level that it is sampled at."""
+        """Return every network of this run."""
         training, densities, flux = self.training, self.densities, self.flux
+        noises: list[Noise] = [*flux.noise, *([flux.amortised_range] if flux.amortised else [])]
         cells: list[Cell] = []
         for recipe in training.recipes:
-            formulations, how = training.formulations_of(recipe), (recipe, training.seeds_of(recipe))
-            cells += grid(densities.problems, "densities", formulations, [0.0], *how, densities.epochs)
-            cells += grid(flux.problems, "flux", formulations, flux.noise, *how, flux.epochs)
-            if flux.amortised:
-                levels = [noise for noise in flux.noise if noise > 0.0]
-                ends = min(levels), max(levels)
-                cells += grid(flux.problems, "flux", formulations, levels, *how, flux.epochs, ends)
+            formulations, seeds = training.formulations_of(recipe), training.seeds_of(recipe)
+            cells += grid(densities.problems, formulations, [0.0], recipe, seeds, densities.epochs)
+            cells += grid(flux.problems, formulations, noises, recipe, seeds, flux.epochs)
         return cells
-
-    def networks(self) -> list[Cell]:
-        """One cell for each network that is trained: amortised cells share theirs."""
-        return list({cell.network_name: cell for cell in self.cells()}.values())
 
 
 def profiles() -> list[str]:
-    """Names of the profiles that come with the suite."""
+    """Return the names of the profiles that come with the suite."""
     return sorted(path.stem for path in PROFILES.glob("*.toml"))
 
 
@@ -352,7 +345,11 @@ def _explain(error: Any) -> str:
         # A union's branches add their type names to the location; keys and indices are what a user wrote.
         if isinstance(part, int):
             key += f"[{part}]"
-        elif part in FLUX_PROBLEMS or part in RECIPES or (part.isidentifier() and part not in ("int", "float", "str")):
+        elif (
+            part in problems.PROBLEMS
+            or part in RECIPES
+            or (part.isidentifier() and part not in ("int", "float", "str"))
+        ):
             key += f".{part}" if key else part
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key"

@@ -18,14 +18,21 @@ processes between them: formulations are different clocks on one process. What s
 spread time over sigma~, in training and in sampling.
 """
 
+from __future__ import annotations
+
 import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import override
+from typing import TYPE_CHECKING, override
 
-import torch
-from torch import Tensor
+from fluxbench.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = LazyModule("torch")
 
 
 class Formulation(ABC):
@@ -68,6 +75,17 @@ class Formulation(ABC):
         0.023, hence sigma(1) = 1.000 for k = 2 but 0.977 for k = 1, and starting from 1 would be that far off.
         """
         return self.sigma(torch.ones((), dtype=torch.float64)).item()
+
+    def probability_flow(self, x: Tensor, t: Tensor, score: Tensor) -> Tensor:
+        """Return dx/dt = -(beta/2) x - (g2/2) s of the probability-flow ODE (Eq. 28), shape (B, d).
+
+        Args:
+            x: shape (B, d).
+            t: times, shape (B,).
+            score: s at x and t, shape (B, d).
+        """
+        half_beta, half_g2 = 0.5 * self.beta(t), 0.5 * self.g2(t)
+        return -half_beta[:, None] * x - half_g2[:, None] * score
 
     def sampling_end(self, t_min: float, noise_ratio_min: float) -> float:
         """The time at which sampling stops: not below ``t_min``, nor where sigma/m falls below ``noise_ratio_min``."""

@@ -11,13 +11,16 @@ as the mean of v . grad (s . v) (Hutchinson 1990), one derivative each.
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from fluxbench.diffusion.dormand_prince import dormand_prince
 from fluxbench.diffusion.formulations import Formulation
-from fluxbench.diffusion.runge_kutta import dormand_prince
-from fluxbench.diffusion.samplers import Score
+
+if TYPE_CHECKING:
+    from fluxbench.diffusion.integrators.integrator import Score
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class LogDensity:
 
 
 def log_density(
-    score: Score,
+    score: "Score",
     formulation: Formulation,
     x: Tensor,
     t_min: float,
@@ -71,7 +74,7 @@ def log_density(
                     [(_gradient((s * v[rows]).sum(dim=1), here) * v[rows]).sum(dim=1, keepdim=True) for v in probes]
                 ).mean(dim=0)
         half_beta, half_g2 = (0.5 * rate(t)[:, None] for rate in (formulation.beta, formulation.g2))
-        flow = -half_beta * here.detach() - half_g2 * s.detach()
+        flow = formulation.probability_flow(here.detach(), t, s.detach())
         return torch.cat([flow, half_beta * size + half_g2 * divergence], dim=1).to(state.dtype)
 
     start = torch.cat([x, torch.zeros_like(x[:, :1])], dim=1)

@@ -8,12 +8,16 @@ batches at once.
 """
 
 import math
-from typing import override
+from collections.abc import Callable
+from typing import TYPE_CHECKING, override
 
 import torch
 from torch import Tensor, nn
 
 from fluxbench.diffusion.formulations import Formulation
+
+if TYPE_CHECKING:
+    from fluxbench.diffusion.integrators.integrator import Score
 
 FEATURES = 4
 """Numbers by which a network is told the time or the noise."""
@@ -87,6 +91,16 @@ class PreconditionedNetwork(ScoreNetwork):
     def loss_weight(self, t: Tensor) -> Tensor:
         """1 + sigma~^2: the squared error of F counts the same at every noise level."""
         return 1.0 + self.formulation.noise_ratio(t).square()
+
+
+def given(network: Callable[[Tensor, Tensor, Tensor], Tensor], y: Tensor) -> "Score":
+    """Return the score of a conditional network given measurements, as integrators ask for it.
+
+    Args:
+        network: score at x (B, d) given y (B, n) at times t (B,), such as a :class:`ScoreNetwork`, compiled or not.
+        y: what the network is conditioned on, a row for each row of the batch, shape (B, n).
+    """
+    return lambda x, t, rows: network(x, y[rows], t)
 
 
 def perceptron(size: int, out_size: int, hidden_layers: int, width: int) -> nn.Module:

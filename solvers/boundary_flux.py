@@ -13,18 +13,21 @@ A problem is data: another velocity, reaction, geometry, prior or set of sensors
 changes.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from fluxbench import streams
+from fluxbench.arrays import Floats, Reals
 from fluxbench.errors import InputError
+from fluxbench.solvers.problem import Family
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from fluxbench.solvers.fem.flux_simulator import FluxSimulator
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,14 @@ class FluxProblem:
     sensor_rows: tuple[float, ...] = (0.5, 1.5)
     sensor_columns: tuple[float, ...] | None = None
     sensors_on: float = 1.0
+    family: ClassVar[Family] = "flux"
+    x_units: ClassVar[str] = "flux"
+    y_units: ClassVar[str] = "concentration"
+    noisy: ClassVar[bool] = True
+    normalised: ClassVar[bool] = True
+    y_values: ClassVar[None] = None
+    closed_form: ClassVar[bool] = False
+    solver: ClassVar[str] = "fluxbench.solvers.fem.simulators"
 
     def __post_init__(self) -> None:
         if not self.kappa > 0.0:
@@ -201,6 +212,16 @@ class FluxProblem:
                     raise InputError(f"{self.name}.{key}: expected sensors with 0 <= {axis} <= {end}, found {value}")
 
     @property
+    def x_size(self) -> int:
+        """Number of fluxes, on the lower wall first."""
+        return self.prior.size
+
+    @property
+    def y_size(self) -> int:
+        """Number of sensors."""
+        return len(self.sensors)
+
+    @property
     def is_linear(self) -> bool:
         """Whether the sensor values are a linear function of the fluxes."""
         return self.reaction.degree <= 1 and self.reaction(0.0) == 0.0
@@ -216,3 +237,27 @@ class FluxProblem:
     def peclet(self) -> float:
         """V(1/2) (H/2) / kappa, by the velocity in the middle."""
         return float(self.velocity(0.5)) * self.geometry.height / 2.0 / self.kappa
+
+    def simulator(self, mesh: str = "aligned") -> "FluxSimulator":
+        """Return the solver of the problem on one of the meshes of :mod:`fluxbench.solvers.fem.discretisation`.
+
+        Raises:
+            InputError: naming the problem, if it cannot be discretised or solved.
+        """
+        found: FluxSimulator = import_module(self.solver).simulator(self, mesh)  # dolfinx, where it is needed
+        return found
+
+    def definition(self, mesh: str) -> dict[str, Any]:
+        """Return the mesh and all that the problem is made of but its masks, since one data set serves all of these.
+
+        Raises:
+            InputError: if there is no such mesh.
+        """
+        from fluxbench.solvers.fem.discretisation import discretisation  # noqa: PLC0415 - which knows flux problems
+
+        made_of = {key: value for key, value in asdict(self).items() if key != "sensors_on"}
+        return {"mesh": mesh, "discretisation": asdict(discretisation(self, mesh)), "definition": made_of}
+
+    def admissible(self, x: Reals) -> Reals:
+        """Return samples (..., d) of the flux with what is below zero put to zero: no flux is."""
+        return np.maximum(x, 0.0)

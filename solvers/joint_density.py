@@ -6,14 +6,12 @@ what makes the floor of Table 2 computable.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from fluxbench import streams
-
-Floats = NDArray[np.float64]
+from fluxbench.arrays import Floats, Reals
+from fluxbench.solvers.problem import Family
 
 
 class JointDensity(ABC):
@@ -26,8 +24,17 @@ class JointDensity(ABC):
     y_values: ClassVar[tuple[float, ...]]
     """Where Table 2 conditions (choice: the paper's values are lost)."""
 
+    family: ClassVar[Family] = "densities"
+    x_size: ClassVar[int] = 1
+    y_size: ClassVar[int] = 1
     x_units: ClassVar[str] = "1"
     y_units: ClassVar[str] = "1"
+    noisy: ClassVar[bool] = False
+    normalised: ClassVar[bool] = False
+    sensors_on: ClassVar[float] = 1.0
+    closed_form: ClassVar[bool] = True
+    solver: ClassVar[str] = __name__
+    operator: ClassVar[None] = None
 
     @abstractmethod
     def joint(self, u: Floats) -> tuple[Floats, Floats]:
@@ -49,3 +56,35 @@ class JointDensity(ABC):
     def sample_conditional(self, y: float, count: int, seed: int, stream: str = "exact") -> Floats:
         """``count`` exact samples of p(x | y), shape (count,)."""
         return self.conditional(y, streams.uniforms(seed, f"{self.name}/{stream}/{y!r}", 0, count, 2))
+
+    @property
+    def prior(self) -> "MarginalPrior":
+        """The marginal density p(x)."""
+        return MarginalPrior(self)
+
+    def simulator(self, mesh: str = "aligned") -> "JointDensity":  # noqa: ARG002 - there is nothing to solve
+        """Return the density itself, which needs no mesh."""
+        return self
+
+    def definition(self, mesh: str) -> dict[str, Any]:  # noqa: ARG002
+        """Return nothing: the name says it all."""
+        return {}
+
+    def admissible(self, x: Reals) -> Reals:
+        """Return samples as they are: any number is possible."""
+        return x
+
+
+@dataclass(frozen=True)
+class MarginalPrior:
+    """p(x), by dropping y of joint samples.
+
+    Attributes:
+        density: p(x, y).
+    """
+
+    density: JointDensity
+
+    def sample(self, seed: int, stream: str, start: int, stop: int) -> Floats:
+        """Draw samples ``start`` to ``stop - 1`` of a random stream, shape (stop - start, 1)."""
+        return self.density.joint(streams.uniforms(seed, stream, start, stop, self.density.width))[0][:, None]

@@ -1,14 +1,14 @@
-"""A cell of the grid: one problem, formulation, noise level, recipe and seed, hence one trained network."""
+"""A cell of the grid: one problem, formulation, noise, recipe and seed, hence one trained network."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from fluxbench.solvers import problems
 from fluxbench.solvers.data.measurements import Noise
-from fluxbench.solvers.problems import DENSITIES, FLUX_PROBLEMS
 from fluxbench.training.recipes import RECIPES, Recipe
 
-VERSION = 2
+VERSION = 3
 """Raise it when a network of the same settings becomes another one: networks, samples and scores are made again."""
 
 
@@ -19,76 +19,83 @@ class Cell:
     Attributes:
         problem: name of the data set's problem.
         formulation: name of the forward process, such as ``"ve"`` or ``"vp-k2"``.
-        noise: standard deviation of the measurement noise in normalised units; 0 for the joint densities.
+        noise: standard deviation of the measurement noise in normalised units, 0 where a problem has no such noise; or
+            the ends of a range of levels, all served by this network (amortised).
         recipe: name of the recipe.
         seed: of initial weights, batches and noise.
         hyperparameters: the recipe's numbers, as this run uses them.
-        amortised: the range of noise levels that one network serves, of which ``noise`` is one; None for a network of
-            its own.
     """
 
     problem: str
     formulation: str
-    noise: float
+    noise: Noise
     recipe: str
     seed: int
     hyperparameters: Recipe
-    amortised: tuple[float, float] | None = None
+
+    @property
+    def amortised(self) -> bool:
+        """Whether the network serves a range of noise levels."""
+        return isinstance(self.noise, tuple)
+
+    @property
+    def noise_range(self) -> tuple[float, float] | None:
+        """Least and largest level that an amortised network serves; None for a network of one level."""
+        return self.noise if isinstance(self.noise, tuple) else None
 
     @property
     def name(self) -> str:
-        """Unique within a run; names the files of the cell's samples and scores."""
-        return self._named(f"{self.noise:g}" if self.amortised is None else f"{self.noise:g}-amortised")
+        """Name of the checkpoint, unique within a run."""
+        return self.named("amortised" if self.amortised else f"{self.noise:g}")
 
-    @property
-    def network_name(self) -> str:
-        """Names the checkpoint, which amortised cells share."""
-        return self._named(f"{self.noise:g}" if self.amortised is None else "amortised")
-
-    def _named(self, noise: str) -> str:
-        level = "" if self.problem in DENSITIES else f"_noise-{noise}"
+    def named(self, noise: str) -> str:
+        """Return a name that says ``noise`` of the level, where the problem has levels."""
+        level = f"_noise-{noise}" if problems.known(self.problem).noisy else ""
         return f"{self.problem}_{self.formulation}{level}_{self.recipe}_seed-{self.seed}"
 
-    @property
-    def training_noise(self) -> Noise:
-        """The noise of the measurements on which the network is trained: one level, or a range."""
-        return self.noise if self.amortised is None else self.amortised
-
     def steps(self, samples: int) -> int:
-        """Optimiser steps in all on so many training samples; an epoch's last, smaller batch is left out."""
+        """Return the optimiser steps of a whole training; an epoch's last, smaller batch is left out.
+
+        Args:
+            samples: of the training split.
+        """
         recipe = self.hyperparameters
         return recipe.epochs * (samples // recipe.batch_size)
 
     def specification(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Everything that determines the checkpoint, given the data set's specification."""
-        problem = FLUX_PROBLEMS.get(self.problem)
-        cell = asdict(self) | {"noise": self.training_noise}
-        sensors_on = 1.0 if problem is None else problem.sensors_on
-        return {"version": VERSION, "cell": cell, "sensors_on": sensors_on, "data": data}
+        """Return everything that determines the checkpoint, given the data set's specification."""
+        sensors_on = problems.known(self.problem).sensors_on
+        return {"version": VERSION, "cell": asdict(self), "sensors_on": sensors_on, "data": data}
 
 
 def grid(
-    problems: Iterable[str],
-    kind: str,
+    problem_names: Iterable[str],
     formulations: Iterable[str],
-    noises: Iterable[float],
+    noises: Iterable[Noise],
     recipe: str,
     seeds: Iterable[int],
     epochs: int | None = None,
-    amortised: tuple[float, float] | None = None,
 ) -> list[Cell]:
-    """The cells of a product of settings, for problems of one kind (``"densities"`` or ``"flux"``).
+    """Return the cells of a product of settings.
 
-    ``epochs`` replaces the recipe's own number; cells of a range ``amortised`` share one network.
+    Args:
+        problem_names: whose family decides on the recipe's numbers.
+        formulations: names of forward processes.
+        noises: levels, or ranges of them that one network serves.
+        recipe: name of the recipe.
+        seeds: of training.
+        epochs: in place of the recipe's own number.
     """
-    hyperparameters = RECIPES[recipe][kind]
-    if epochs is not None:
-        hyperparameters = replace(hyperparameters, epochs=epochs)
     formulations, noises, seeds = list(formulations), list(noises), list(seeds)
-    return [
-        Cell(problem, name, noise, recipe, seed, hyperparameters, amortised)
-        for problem in problems
-        for noise in noises
-        for name in formulations
-        for seed in seeds
-    ]
+    cells = []
+    for name in problem_names:
+        hyperparameters = RECIPES[recipe][problems.known(name).family]
+        if epochs is not None:
+            hyperparameters = replace(hyperparameters, epochs=epochs)
+        cells += [
+            Cell(name, formulation, noise, recipe, seed, hyperparameters)
+            for noise in noises
+            for formulation in formulations
+            for seed in seeds
+        ]
+    return cells

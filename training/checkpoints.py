@@ -18,7 +18,7 @@ from fluxbench.training.normalisation import Normalisation
 from fluxbench.training.recipes import Recipe
 
 SCHEMA = "fluxbench.checkpoint"
-VERSION = 5
+VERSION = 6
 
 
 @dataclass
@@ -64,26 +64,32 @@ class Checkpoint:
 
     @property
     def cell(self) -> Cell:
-        """The cell that was trained; of amortised ones, that of the range's upper end."""
+        """The cell that was trained."""
         fields = dict(self.specification["cell"])
         fields["hyperparameters"] = Recipe(**fields["hyperparameters"])
-        if fields["amortised"] is not None:
-            fields |= {"amortised": tuple(fields["amortised"]), "noise": fields["amortised"][1]}
+        if isinstance(fields["noise"], list):  # JSON knows no tuples
+            fields["noise"] = tuple(fields["noise"])
         return Cell(**fields)
 
-    def measurement_size(self, masked: bool) -> int:
-        """Number of readings in a measurement, given whether it comes with a mask."""
-        return (self.y_size - (self.normalisation.noise_range is not None)) // (2 if masked else 1)
+    @property
+    def masked(self) -> bool:
+        """Whether the network was trained with sensors that are off, and is told which are on."""
+        return bool(self.specification["sensors_on"] < 1.0)
+
+    @property
+    def measurement_size(self) -> int:
+        """Number of readings in a measurement."""
+        return (self.y_size - self.cell.amortised) // (2 if self.masked else 1)
 
     def network(self, device: torch.device) -> ScoreNetwork:
-        """The network with its trained weights, ready to be evaluated."""
+        """Return the network with its trained weights, on a device, ready to be evaluated."""
         network = build_network(self.cell, self.x_size, self.y_size).to(device)
         network.load_state_dict(self.model if self.average is None else self.average)
         return network.requires_grad_(False).eval()
 
 
 def build_network(cell: Cell, x_size: int, y_size: int) -> ScoreNetwork:
-    """A cell's network with freshly drawn weights."""
+    """Return a cell's network with freshly drawn weights."""
     recipe = cell.hyperparameters
     process = formulation(cell.formulation, recipe.sigma_max)
     body = ResidualNetwork if recipe.network == "residual" else perceptron
@@ -126,7 +132,7 @@ def load(path: Path, expected: Mapping[str, Any] | None = None) -> Checkpoint:
     return Checkpoint(**record)
 
 
-def load_trained(path: Path, expected: Mapping[str, Any]) -> Checkpoint:
+def load_trained(path: Path, expected: Mapping[str, Any] | None = None) -> Checkpoint:
     """Read a checkpoint whose training is done, as :func:`load`.
 
     Raises:

@@ -24,4 +24,4 @@ class Gauges:
         """After a tick of its training."""
         held = float(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else 0.0
         for key, gauge in self._gauges.items():
-            gauge.set(held if key == "gpu_memory" else statistics[key], tags={"network": cell.network_name})
+            gauge.set(held if key == "gpu_memory" else statistics[key], tags={"network": cell.name})

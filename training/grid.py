@@ -26,7 +26,7 @@ from fluxbench.errors import InputError
 from fluxbench.training import ending
 from fluxbench.training.cells import Cell
 from fluxbench.training.gauges import Gauges
-from fluxbench.training.planning import Plan, Work
+from fluxbench.training.planning import Job, Plan
 from fluxbench.training.stacked import stacks, train_stack
 from fluxbench.training.state import Statistics
 from fluxbench.training.trainer import train
@@ -39,12 +39,12 @@ LITTLE = 0.01
 """Of a core, for a trial that hands its work to other processes: it cannot do with none."""
 
 
-def train_all(works: Sequence[Work], how: Plan, folder: Path, watch: tune.Callback) -> dict[str, str]:
+def train_all(jobs: Sequence[Job], plan: Plan, folder: Path, watch: tune.Callback) -> dict[str, str]:
     """Train every network, or finish training it.
 
     Args:
-        works: the networks, with absolute paths: processes work in folders of their own.
-        how: from :func:`fluxbench.training.planning.plan`.
+        jobs: the networks, with absolute paths: processes job in folders of their own.
+        plan: from :func:`fluxbench.training.planning.plan`.
         folder: where Tune and Train leave their records; what was there before is removed.
         watch: told what happens.
 
@@ -54,20 +54,21 @@ def train_all(works: Sequence[Work], how: Plan, folder: Path, watch: tune.Callba
     for name in ("ray.tune", "ray.train", "ray.air"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a trial's error is in what is returned
     shutil.rmtree(folder, ignore_errors=True)
-    trials = _trials(works, how)
-    ways: dict[str, Callable[..., None]] = {"packed": _packed, "stacked": _stacked, "ddp": _ddp}
-    told: dict[str, Any] = {"trials": trials, "how": how}
-    if how.way == "ddp":
-        told["folder"] = folder.resolve()
+    trials = _trials(jobs, plan)
+    strategies: dict[str, Callable[..., None]] = {"packed": _packed, "stacked": _stacked, "ddp": _ddp}
+    parameters: dict[str, Any] = {"trials": trials, "plan": plan}
+    if plan.strategy == "ddp":
+        parameters["folder"] = folder.resolve()
     failures = Failures()
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(ways[how.way], **told), {"CPU": LITTLE} if how.way == "ddp" else _resources(how)
+            tune.with_parameters(strategies[plan.strategy], **parameters),
+            {"CPU": LITTLE} if plan.strategy == "ddp" else _resources(plan),
         ),
         param_space={"trial": tune.grid_search([_columns(name, own[0].cell) for name, own in trials.items()])},
         tune_config=tune.TuneConfig(
-            reuse_actors=how.way != "ddp",
-            max_concurrent_trials=how.at_once,
+            reuse_actors=plan.strategy != "ddp",
+            max_concurrent_trials=plan.at_once,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),
@@ -83,7 +84,7 @@ def train_all(works: Sequence[Work], how: Plan, folder: Path, watch: tune.Callba
     for i in range(len(results)):
         error, config = results[i].error, results[i].config
         if error is not None and config is not None:
-            failures.reasons |= {work.cell.network_name: _reason(error) for work in trials[config["trial"]["name"]]}
+            failures.reasons |= {job.cell.name: _reason(error) for job in trials[config["trial"]["name"]]}
     return failures.reasons
 
 
@@ -101,12 +102,12 @@ class Failures(tune.Callback):
             self.reasons[result["network"]] = result["failed"]
 
 
-def _trials(works: Sequence[Work], how: Plan) -> dict[str, list[Work]]:
+def _trials(jobs: Sequence[Job], plan: Plan) -> dict[str, list[Job]]:
     """The networks of each trial, by its name."""
-    if how.way != "stacked":
-        return {work.cell.network_name: [work] for work in works}
-    groups = stacks(works, min(LARGEST_STACK, math.ceil(len(works) / how.at_once)))
-    return {f"{group[0].cell.network_name}-and-{len(group) - 1}-more": group for group in groups}
+    if plan.strategy != "stacked":
+        return {job.cell.name: [job] for job in jobs}
+    groups = stacks(jobs, min(LARGEST_STACK, math.ceil(len(jobs) / plan.at_once)))
+    return {f"{group[0].cell.name}-and-{len(group) - 1}-more": group for group in groups}
 
 
 def _reason(error: BaseException) -> str:
@@ -120,61 +121,61 @@ def _reason(error: BaseException) -> str:
     return told
 
 
-def _resources(how: Plan) -> dict[str, float]:
+def _resources(plan: Plan) -> dict[str, float]:
     """Of one process, in Ray's words."""
-    return {"CPU": 1.0, "GPU": how.gpus} if how.gpus > 0.0 else {"CPU": 1.0}
+    return {"CPU": 1.0, "GPU": plan.gpus} if plan.gpus > 0.0 else {"CPU": 1.0}
 
 
-def _packed(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan) -> None:
+def _packed(config: dict[str, Any], trials: dict[str, list[Job]], plan: Plan) -> None:
     """A trial that trains by itself, in a process that other networks had before."""
-    (work,) = trials[config["trial"]["name"]]
-    if ending.requested(work.path):
+    (job,) = trials[config["trial"]["name"]]
+    if ending.requested(job.path):
         return
     gauges = Gauges()
 
     def watch(statistics: Statistics) -> None:
-        gauges.set(work.cell, statistics)
-        tune.report(_logged(work, statistics))
+        gauges.set(job.cell, statistics)
+        tune.report(_logged(job, statistics))
 
     try:
-        train(work.cell, work.data, work.path, how.device, watch=watch)
+        train(job.cell, job.data, job.path, plan.device, watch=watch)
     except InputError as error:
-        tune.report({"network": work.cell.network_name, "failed": str(error)})
+        tune.report({"network": job.cell.name, "failed": str(error)})
 
 
-def _stacked(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan) -> None:
+def _stacked(config: dict[str, Any], trials: dict[str, list[Job]], plan: Plan) -> None:
     """A trial that trains a stack by itself."""
-    works = trials[config["trial"]["name"]]
-    if ending.requested(works[0].path):
+    jobs = trials[config["trial"]["name"]]
+    if ending.requested(jobs[0].path):
         return
-    by_name = {work.cell.network_name: work for work in works}
+    by_name = {job.cell.name: job for job in jobs}
     gauges = Gauges()
 
     def watch(cell: Cell, statistics: Statistics) -> None:
         gauges.set(cell, statistics)
-        tune.report(_logged(by_name[cell.network_name], statistics))
+        tune.report(_logged(by_name[cell.name], statistics))
 
     # Begun again, a stack may have cells that are done, or that were killed between two checkpoints.
-    for part in stacks(works, len(works)):
-        for name, reason in train_stack(part, how.device, watch=watch).items():
+    for part in stacks(jobs, len(jobs)):
+        for name, reason in train_stack(part, plan.device, watch=watch).items():
             tune.report({"network": name, "failed": reason})
 
 
-def _ddp(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folder: Path) -> None:
+def _ddp(config: dict[str, Any], trials: dict[str, list[Job]], plan: Plan, folder: Path) -> None:
     """A trial that starts the processes of a TorchTrainer and hands on what they say."""
-    (work,) = trials[config["trial"]["name"]]
-    if ending.requested(work.path):
+    (job,) = trials[config["trial"]["name"]]
+    if ending.requested(job.path):
         return  # a process group is slow to start
     trainer = TorchTrainer(
         _ddp_rank,
-        train_loop_config={"work": work, "device": how.device},
+        train_loop_config={"job": job, "device": plan.device},
         scaling_config=ray_train.ScalingConfig(
-            num_workers=how.ranks,
-            use_gpu=how.gpus > 0.0,
-            resources_per_worker=_resources(how) | {"CPU": 1.0 - LITTLE},
+            num_workers=plan.ranks,
+            use_gpu=plan.gpus > 0.0,
+            resources_per_worker=_resources(plan) | {"CPU": 1.0 - LITTLE},
         ),
         run_config=ray_train.RunConfig(
-            name=f"{work.cell.network_name}-{uuid4().hex[:6]}",  # a run that was killed is not to be restored
+            name=f"{job.cell.name}-{uuid4().hex[:6]}",  # a run that was killed is not to be restored
             storage_path=str(folder / "train"),
             callbacks=[TuneReportCallback()],  # type: ignore[list-item]
         ),
@@ -186,27 +187,27 @@ def _ddp(config: dict[str, Any], trials: dict[str, list[Work]], how: Plan, folde
         told = [str(cause) for cause in causes if isinstance(cause, InputError)]
         if not told:
             raise
-        tune.report({"network": work.cell.network_name, "failed": told[0]})
+        tune.report({"network": job.cell.name, "failed": told[0]})
 
 
 def _ddp_rank(config: dict[str, Any]) -> None:
     """One process of a network; Train has set up the process group."""
-    work: Work = config["work"]
+    job: Job = config["job"]
     gauges = Gauges()
     first = ray_train.get_context().get_world_rank() == 0
 
     def watch(statistics: Statistics) -> None:
         if first:
-            gauges.set(work.cell, statistics)
-        ray_train.report(_logged(work, statistics))
+            gauges.set(job.cell, statistics)
+        ray_train.report(_logged(job, statistics))
 
-    train(work.cell, work.data, work.path, config["device"], watch=watch)
+    train(job.cell, job.data, job.path, config["device"], watch=watch)
 
 
-def _logged(work: Work, statistics: Statistics) -> dict[str, Any]:
+def _logged(job: Job, statistics: Statistics) -> dict[str, Any]:
     """What the live table is told of a tick, when the process's log, which the dashboard shows, has it."""
-    print(f"{work.cell.network_name}: {json.dumps(statistics)}", flush=True)
-    return {**statistics, "steps": work.steps, "network": work.cell.network_name}
+    print(f"{job.cell.name}: {json.dumps(statistics)}", flush=True)
+    return {**statistics, "steps": job.steps, "network": job.cell.name}
 
 
 def _columns(name: str, cell: Cell) -> dict[str, Any]:

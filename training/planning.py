@@ -4,7 +4,7 @@
 - *stacked*: on a GPU, networks of one shape advanced together in batched matrix products by one process;
 - *ddp*: several processes a network, for those so large that starting processes does not count.
 
-A network is the same whatever the way, but for rounding.
+A network is the same whatever the strategy, but for rounding.
 """
 
 import math
@@ -16,8 +16,8 @@ from typing import Literal, get_args
 from fluxbench.errors import InputError
 from fluxbench.training.cells import Cell
 
-Way = Literal["packed", "stacked", "ddp"]
-WAYS = get_args(Way)
+Strategy = Literal["packed", "stacked", "ddp"]
+STRATEGIES = get_args(Strategy)
 
 SHARE = 4
 """Processes that share a GPU at most, where a network does not fill it."""
@@ -30,7 +30,7 @@ RATE = {"cpu": 5e10, "cuda": 5e12}
 
 
 @dataclass(frozen=True)
-class Work:
+class Job:
     """One network to train.
 
     Attributes:
@@ -70,14 +70,14 @@ class Plan:
     """How networks are trained.
 
     Attributes:
-        way: one of ``WAYS``.
+        strategy: one of ``STRATEGIES``.
         device: where, ``"cpu"`` or ``"cuda"``.
         ranks: processes of a trial.
         gpus: of each process; less than one where several share one.
         at_once: trials at a time.
     """
 
-    way: Way
+    strategy: Strategy
     device: str
     ranks: int
     gpus: float
@@ -91,16 +91,16 @@ class Plan:
             "packed": f"packed: {self.at_once} networks at once, {where} each",
             "stacked": f"stacked: networks of one shape together, up to {self.at_once} stacks at once, {where} each",
             "ddp": f"DDP: {self.at_once} networks at once, {self.ranks} processes each, {where} a process",
-        }[self.way]
+        }[self.strategy]
 
 
-def plan(there: Resources, works: Sequence[Work], way: Way | None, world_size: int | None, device: str) -> Plan:
+def plan(there: Resources, jobs: Sequence[Job], strategy: Strategy | None, world_size: int | None, device: str) -> Plan:
     """How to train networks with what is there.
 
     Args:
         there: the resources.
-        works: the networks, at least one.
-        way: None for the one that pays.
+        jobs: the networks, at least one.
+        strategy: None for the one that pays.
         world_size: processes a network; None for as many as pay.
         device: from :func:`device_of`.
 
@@ -108,13 +108,13 @@ def plan(there: Resources, works: Sequence[Work], way: Way | None, world_size: i
         InputError: if it cannot be met, naming what was asked for and what is there.
     """
     slots = there.cores if device == "cpu" else min(there.cores, there.gpus)
-    ranks = world_size or _ranks(slots, works, way, device)
-    if way is None:
-        way = "ddp" if ranks > 1 else "stacked" if device == "cuda" and len(works) > 1 else "packed"
-    if way != "ddp" and ranks > 1:
-        raise InputError(f"training.way: expected 'ddp' for world_size = {ranks}, found {way!r}")
-    for work in works:
-        batch = work.cell.hyperparameters.batch_size
+    ranks = world_size or _ranks(slots, jobs, strategy, device)
+    if strategy is None:
+        strategy = "ddp" if ranks > 1 else "stacked" if device == "cuda" and len(jobs) > 1 else "packed"
+    if strategy != "ddp" and ranks > 1:
+        raise InputError(f"training.strategy: expected 'ddp' for world_size = {ranks}, found {strategy!r}")
+    for job in jobs:
+        batch = job.cell.hyperparameters.batch_size
         if batch % ranks != 0:
             raise InputError(f"training.world_size: expected a divisor of the batch of {batch}, found {ranks}")
     if ranks > slots:
@@ -123,19 +123,19 @@ def plan(there: Resources, works: Sequence[Work], way: Way | None, world_size: i
         raise InputError(f"training.world_size: {ranks} processes need {ranks} {unit}, the cluster has {found}")
     gpus, fit = 0.0, slots // ranks
     if device == "cuda":
-        share = min(SHARE, math.ceil(len(works) / there.gpus)) if way == "packed" else 1
+        share = min(SHARE, math.ceil(len(jobs) / there.gpus)) if strategy == "packed" else 1
         gpus, fit = 1.0 / share, min(there.cores, share * there.gpus) // ranks
-    return Plan(way, device, ranks, gpus, min(fit, len(works)))
+    return Plan(strategy, device, ranks, gpus, min(fit, len(jobs)))
 
 
-def _ranks(slots: int, works: Sequence[Work], way: Way | None, device: str) -> int:
+def _ranks(slots: int, jobs: Sequence[Job], strategy: Strategy | None, device: str) -> int:
     """As many processes a network as are free, where each trains for long."""
-    if way not in {None, "ddp"}:
+    if strategy not in {None, "ddp"}:
         return 1
-    free = slots // len(works)
-    if way is None and min(work.seconds(device) for work in works) < WORTH * START:
+    free = slots // len(jobs)
+    if strategy is None and min(job.seconds(device) for job in jobs) < WORTH * START:
         return 1
-    sizes = [work.cell.hyperparameters.batch_size for work in works]
+    sizes = [job.cell.hyperparameters.batch_size for job in jobs]
     return max([ranks for ranks in range(1, free + 1) if all(size % ranks == 0 for size in sizes)], default=1)
 
 

@@ -8,12 +8,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-KINDS = ("densities", "flux")
+from fluxbench.solvers.problem import FAMILIES
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyper-parameters of one kind of problem.
+    """Hyper-parameters of one family of problems.
 
     Attributes:
         hidden_layers: of the network.
@@ -55,7 +55,7 @@ class Recipe:
     average: float = 0.0
 
     def rate(self, share: float) -> float:
-        """The learning rate when this share of the steps is done."""
+        """Return the learning rate when this share of the steps is done."""
         return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * share) if self.schedule == "cosine" else 1.0)
 
 
@@ -87,20 +87,20 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     "paper": {"densities": _PAPER, "flux": replace(_PAPER, hidden_layers=4, sigma_max=5.0)},
     "tuned": {"densities": _TUNED, "flux": _TUNED_FLUX},
 }
-"""By name, then by kind of problem: section 6.1 or sections 6.2 and 6.3."""
+"""By name, then by family of problems: section 6.1 or sections 6.2 and 6.3."""
 
 ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
-    "preconditioning": {kind: {"preconditioned": False} for kind in KINDS},
-    "standardisation": {kind: {"standardised": False} for kind in KINDS},
-    "log-normal-times": {kind: {"times": "uniform"} for kind in KINDS},
-    "cosine": {kind: {"schedule": "constant"} for kind in KINDS},
-    "average": {kind: {"average": 0.0} for kind in KINDS},
-    "depth": {kind: {"hidden_layers": 2} for kind in KINDS},
+    "preconditioning": {family: {"preconditioned": False} for family in FAMILIES},
+    "standardisation": {family: {"standardised": False} for family in FAMILIES},
+    "log-normal-times": {family: {"times": "uniform"} for family in FAMILIES},
+    "cosine": {family: {"schedule": "constant"} for family in FAMILIES},
+    "average": {family: {"average": 0.0} for family in FAMILIES},
+    "depth": {family: {"hidden_layers": 2} for family in FAMILIES},
     "network": {"densities": {"network": "residual"}, "flux": {"network": "perceptron"}},
 }
 """What `tuned` becomes when it goes without one of its ingredients: recipe ``tuned-without-<ingredient>``."""
 
 RECIPES |= {
-    f"tuned-without-{name}": {kind: replace(RECIPES["tuned"][kind], **changes[kind]) for kind in KINDS}
+    f"tuned-without-{name}": {family: replace(RECIPES["tuned"][family], **changes[family]) for family in FAMILIES}
     for name, changes in ABLATIONS.items()
 }

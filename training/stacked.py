@@ -9,7 +9,7 @@ which every cell finds its own,
 Adam and the moving average work element by element. Every cell draws from a generator of its own what the plain trainer
 would draw, so its result is the plain trainer's but for rounding, and its checkpoints are ordinary ones: either trainer
 goes on from those of the other. A stack that is killed goes on with the same bits if it goes on whole; killed while its
-checkpoints were written, it falls into two, and products of another number of matrices may round in another way.
+checkpoints were written, it falls into two, and products of another number of matrices may round otherwise.
 
 The random numbers of an epoch are drawn before its steps, and the host waits for the device at ticks alone. The steps
 themselves are not captured in a CUDA graph: a stack that fills the device hides what it costs to launch them.
@@ -36,7 +36,7 @@ from fluxbench.solvers.data.staging import staged
 from fluxbench.training import checkpoints, ending
 from fluxbench.training.cells import Cell
 from fluxbench.training.normalisation import Normalisation
-from fluxbench.training.planning import Work
+from fluxbench.training.planning import Job
 from fluxbench.training.state import Progress, State, Statistics
 from fluxbench.training.trainer import follow, times_at
 
@@ -76,14 +76,14 @@ def stacked_network(networks: Sequence[ScoreNetwork]) -> ScoreNetwork:
     return scaled(networks[0].formulation, StackedBody([network.layers for network in networks]))
 
 
-def stacks(works: Sequence[Work], most: int) -> list[list[Work]]:
+def stacks(jobs: Sequence[Job], most: int) -> list[list[Job]]:
     """Works in stacks of cells that can be trained together.
 
     These have the same formulation, hyperparameters, sizes of x and y, number of samples, and step that their
     checkpoints have reached; problem, noise and seed may differ.
 
     Args:
-        works: the cells.
+        jobs: the cells.
         most: cells a stack; a larger group is split evenly.
 
     Returns:
@@ -91,40 +91,40 @@ def stacks(works: Sequence[Work], most: int) -> list[list[Work]]:
         :func:`train_stack` says why.
     """
     read = cache(datasets.read)  # many cells share one
-    groups: dict[tuple[Any, ...], list[Work]] = {}
-    for work in works:
+    groups: dict[tuple[Any, ...], list[Job]] = {}
+    for job in jobs:
         try:
-            dataset = read(staged(work.data))
-            shape, step = _shape(work.cell, dataset), _step(work, dataset)
+            dataset = read(staged(job.data))
+            shape, step = _shape(job.cell, dataset), _step(job, dataset)
         except InputError:
-            groups[work.path,] = [work]
+            groups[job.path,] = [job]
             continue
-        if not 0 < step == work.cell.steps(len(dataset.train.x)):
-            groups.setdefault((*shape, step), []).append(work)
+        if not 0 < step == job.cell.steps(len(dataset.train.x)):
+            groups.setdefault((*shape, step), []).append(job)
     return [part for group in groups.values() for part in _split(group, most)]
 
 
-def _step(work: Work, dataset: Dataset) -> int:
-    if not work.path.exists():
+def _step(job: Job, dataset: Dataset) -> int:
+    if not job.path.exists():
         return 0
-    return checkpoints.load(work.path, work.cell.specification(dataset.specification)).step
+    return checkpoints.load(job.path, job.cell.specification(dataset.specification)).step
 
 
 def _shape(cell: Cell, dataset: Dataset) -> tuple[Any, ...]:
     """What the cells of a stack have in common, but for their step."""
     x, y = dataset.train.x, dataset.train.y
-    sample = MeasurementOperator.of(dataset, cell.training_noise).measure(Split(x[:1], y[:1]), "train")
-    seen = replace(Normalisation.identity(x.shape[1]), noise_range=cell.amortised).condition(sample)
+    sample = MeasurementOperator.of(dataset, cell.noise).measure(Split(x[:1], y[:1]), "train")
+    seen = replace(Normalisation.identity(x.shape[1]), noise_range=cell.noise_range).condition(sample)
     return cell.formulation, cell.hyperparameters, *x.shape, seen.shape[1]
 
 
-def _split(group: list[Work], most: int) -> list[list[Work]]:
+def _split(group: list[Job], most: int) -> list[list[Job]]:
     parts = math.ceil(len(group) / most)
     return [group[len(group) * i // parts : len(group) * (i + 1) // parts] for i in range(parts)]
 
 
 def train_stack(
-    works: Sequence[Work],
+    jobs: Sequence[Job],
     device_name: str,
     progress: Progress = lambda steps: None,
     watch: Callable[[Cell, Statistics], None] = lambda cell, statistics: None,
@@ -134,7 +134,7 @@ def train_stack(
     Returns early, with checkpoints at the end of an epoch, if they are asked to end (:mod:`fluxbench.training.ending`).
 
     Args:
-        works: the cells.
+        jobs: the cells.
         device_name: where.
         progress: called with the number of steps done since the last call, of all cells together.
         watch: told the statistics of every cell and tick. Steps a second are those of the stack; the seconds are the
@@ -147,7 +147,7 @@ def train_stack(
         ValueError: if the cells do not belong into one stack.
     """
     device = torch.device(device_name)
-    states, failed = _states(works, device)
+    states, failed = _states(jobs, device)
     if not states:
         return failed
     first = states[0]
@@ -179,21 +179,21 @@ def train_stack(
                 tick = state.advance(step - before, means[i], elapsed, seconds=elapsed / len(states))
                 state.write(tick)
             except InputError as error:
-                failed[state.cell.network_name] = str(error)
+                failed[state.cell.name] = str(error)
                 del alive[i]  # it is trained on, because that disturbs nobody, but its files stay as they are
             else:
                 watch(state.cell, tick)
     return failed
 
 
-def _states(works: Sequence[Work], device: torch.device) -> tuple[list[State], dict[str, str]]:
+def _states(jobs: Sequence[Job], device: torch.device) -> tuple[list[State], dict[str, str]]:
     """The cells of a stack, and why others cannot be trained."""
     states, failed = [], {}
-    for work in works:
+    for job in jobs:
         try:
-            states.append(State.of(work.cell, work.data, work.path, device))
+            states.append(State.of(job.cell, job.data, job.path, device))
         except InputError as error:
-            failed[work.cell.network_name] = str(error)
+            failed[job.cell.name] = str(error)
     common = {
         (each.cell.formulation, each.cell.hyperparameters, each.x0.shape, each.y.shape, each.step) for each in states
     }

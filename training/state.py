@@ -87,7 +87,7 @@ class State:
         """
         dataset = datasets.read(staged(data_path))
         recipe = cell.hyperparameters
-        operator = MeasurementOperator.of(dataset, cell.training_noise)
+        operator = MeasurementOperator.of(dataset, cell.noise)
         x, y, normalisation = _seen(cell, dataset, operator)
         if len(x) < recipe.batch_size:
             raise InputError(
@@ -209,6 +209,6 @@ def _seen(cell: Cell, dataset: Dataset, operator: MeasurementOperator) -> tuple[
     normalisation = Normalisation.identity(samples.x.shape[1])
     if cell.hyperparameters.standardised:
         normalisation = Normalisation.fit(samples.x, operator.y_scale.normalise(dataset.train.y))
-    normalisation = replace(normalisation, noise_range=cell.amortised)
+    normalisation = replace(normalisation, noise_range=cell.noise_range)
     x, y = normalisation.standardise(samples.x), normalisation.condition(samples)
     return torch.as_tensor(x, dtype=torch.float32), torch.as_tensor(y, dtype=torch.float32), normalisation

@@ -1,4 +1,4 @@
-"""Reference posteriors of a flux problem on disk.
+"""Reference posteriors of a problem on disk.
 
 Layout of a reference, version 1; M test measurements, the first of the test split, S samples each:
 
@@ -21,29 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fluxbench.solvers.boundary_flux import Floats
-from fluxbench.solvers.data import datasets
-from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench import hdf5
+from fluxbench.arrays import Floats, Mask
+from fluxbench.bench.references import effort
+from fluxbench.solvers import problems
+from fluxbench.solvers.data.blocks import Blocks
 from fluxbench.storage import check_specification
 
 SCHEMA = "fluxbench.reference"
 VERSION = 1
-BLOCK = 25
-"""Measurements a block: two minutes' work for the nonlinear problem."""
-CHAINS, STATES = 8, 500
-WARM_UP = 4
-"""The share of states that are thrown away at first: one for so many that are kept."""
-STEP, LONGEST = 0.25, 40
-"""Of the leapfrog: its step, and how many a trajectory has at most."""
-FARTHEST = 12.0
-"""Standard deviations of the prior: a trajectory that ends farther away has lost its way, and is not worth a solve."""
-LONGER = 2
-ATTEMPTS = 4
-"""Measurements that fall short are sampled again by chains LONGER times as long, up to so often."""
-R_HAT, EFFECTIVE = 1.01, 1_000
-"""What a measurement is to reach in every component."""
 ARRAYS = ("x", "again", "mean", "std", "mean_error", "r_hat", "effective", "tail", "acceptance", "states", "y")
 
 
@@ -78,17 +64,27 @@ class Reference:
     acceptance: Floats
     states: Floats
     y: Floats
-    mask: np.ndarray | None
+    mask: Mask | None
     seconds: float
 
 
 def specification(data: dict[str, Any], noise: float, measurements: int, samples: int) -> dict[str, Any]:
-    """Everything that determines a reference, given the specification of its data set."""
-    method = {"chains": CHAINS, "states": STATES, "step": STEP, "longest": LONGEST, "farthest": FARTHEST}
-    method |= {"warm_up": WARM_UP, "longer": LONGER, "attempts": ATTEMPTS}
-    sensors_on = FLUX_PROBLEMS[data["problem"]].sensors_on
-    wanted = {"data": data, "noise": noise, "sensors_on": sensors_on, "measurements": measurements, "samples": samples}
-    return wanted | {"method": method | {"r_hat": R_HAT, "effective": EFFECTIVE, "block": BLOCK}}
+    """Return everything that determines a reference.
+
+    Args:
+        data: specification of its data set.
+        noise: level in normalised units.
+        measurements: of the test split, the first ones.
+        samples: for each measurement, and as many again.
+    """
+    sensors_on = problems.problem(data["problem"]).sensors_on
+    sizes = {"measurements": measurements, "samples": samples}
+    return {"data": data, "noise": noise, "sensors_on": sensors_on} | sizes | {"method": effort.specification()}
+
+
+def blocks(path: Path, expected: dict[str, Any]) -> Blocks:
+    """Return the blocks in which the reference of a specification is made."""
+    return Blocks(path, SCHEMA, VERSION, expected, expected["measurements"], effort.BLOCK)
 
 
 def read(path: Path, expected: dict[str, Any]) -> Reference:
@@ -97,9 +93,8 @@ def read(path: Path, expected: dict[str, Any]) -> Reference:
     Raises:
         InputError: if it is missing, damaged or made otherwise.
     """
-    with datasets.open_checked(path, SCHEMA, VERSION) as file:
-        check_specification(path, datasets.record(file, "specification"), expected)
-        arrays: dict[str, Any] = {
-            name: datasets.read_array(file, name) for name in (*ARRAYS, *(["mask"] if "mask" in file else []))
-        }
-        return Reference(**({"mask": None} | arrays), seconds=float(file.attrs["seconds"]))
+    with hdf5.open_checked(path, SCHEMA, VERSION) as file:
+        check_specification(path, hdf5.record(file, "specification"), expected)
+        names = (*ARRAYS, *(["mask"] if "mask" in file else []))
+        arrays: dict[str, Any] = {"mask": None} | {name: hdf5.read_array(file, name) for name in names}
+        return Reference(**arrays, seconds=float(file.attrs["seconds"]))

@@ -4,19 +4,18 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
+from fluxbench.arrays import Floats, Mask
 from fluxbench.errors import InputError
 from fluxbench.solvers.data.datasets import Dataset
-from fluxbench.solvers.data.measurements import OFF, Mask, Measured, MeasurementOperator
+from fluxbench.solvers.data.measurements import Measured, MeasurementOperator
 
-Floats = NDArray[np.float64]
 UNUSUAL = 0.01
 """Share of test measurements as far out as one, below which a person is warned."""
 
 
 def read_rows(path: Path, name: str) -> Floats:
-    """A table of numbers, one measurement a row: CSV (a line of headings may come first), or an HDF5 file's array.
+    """Read a table of numbers, one measurement a row: CSV (a line of headings may come first), or an HDF5 file's array.
 
     Args:
         path: ends in ``.csv``, ``.h5`` or ``.hdf5``.
@@ -48,10 +47,10 @@ def read_rows(path: Path, name: str) -> Floats:
 
 
 def read_mask(path: Path) -> Mask:
-    """Which sensors are on: as :func:`read_rows`, of ones and zeros, in an HDF5 file the array ``mask``.
+    """Read which sensors are on: a table as of :func:`read_rows`, of ones and zeros, in HDF5 the array ``mask``.
 
     Raises:
-        InputError: as there, or if there is another number.
+        InputError: if the file is absent, of another kind, or holds anything but ones and zeros.
     """
     rows = read_rows(path, "mask")
     if not np.isin(rows, (0.0, 1.0)).all():
@@ -77,34 +76,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def measured(operator: MeasurementOperator, readings: Floats, mask: Mask | None) -> Measured:
-    """Readings as a network sees them.
-
-    Args:
-        operator: of the network's data set and noise.
-        readings: in physical units, shape (M, n).
-        mask: True where a sensor is on, shape (M, n), or (1, n) for all alike; None if the problem has no masks.
-
-    Raises:
-        InputError: if there is a mask, and the problem has none, or it is of another shape.
-    """
-    y = operator.y_scale.normalise(readings)
-    if operator.sensors_on == 1.0:
-        if mask is not None:
-            raise InputError(f"--mask: expected none, networks of {operator.problem} know of no sensors that are off")
-    else:
-        mask = np.ones(y.shape, dtype=bool) if mask is None else mask
-        if mask.shape[1] != y.shape[1] or len(mask) not in {1, len(y)}:
-            raise InputError(f"--mask: expected the measurement's shape {y.shape}, found {mask.shape}")
-        mask = np.broadcast_to(mask, y.shape)
-        y = np.where(mask, y, OFF)
-    if isinstance(operator.noise, tuple):
-        raise InputError("noise: expected one level, found a range")
-    return Measured(np.zeros((len(y), 1)), y, mask, np.full(len(y), operator.noise))
-
-
 def shares_as_far(operator: MeasurementOperator, dataset: Dataset, seen: Measured) -> Floats:
-    """For each measurement, the share of test measurements that lie at least as far from the middle as it does.
+    """Return for each measurement the share of test measurements that lie at least as far from the middle as it does.
 
     Far is the Mahalanobis distance sqrt((y - m)^T (C + s^2 I)^-1 (y - m)) of what the sensors that are on read: m and C
     of clean training readings, s the noise. Where all directions along which readings vary are as usual it is small;

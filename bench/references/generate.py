@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 from mpi4py import MPI
 
-from fluxbench.bench import layout
 from fluxbench.bench.config import Config, load
-from fluxbench.bench.files.references import EFFECTIVE, R_HAT
+from fluxbench.bench.files import references
 from fluxbench.bench.references import make
-from fluxbench.solvers.data import datasets
+from fluxbench.bench.references.effort import EFFECTIVE, R_HAT
+from fluxbench.bench.run import Run
 from fluxbench.solvers.data.blocks import Blocks
 from fluxbench.solvers.data.ranks import Bar, job, on_root, share_out
 from fluxbench.solvers.fem.simulators import simulator
-from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.solvers.problems import flux_problem
 from fluxbench.storage import exclusive
 
 
@@ -29,11 +29,11 @@ class Block(NamedTuple):
     """A piece of work: the block of a reference that starts at a measurement."""
 
     problem: str
-    made: Blocks
+    parts: Blocks
     start: int
 
 
-def generate(config: Config, comm: MPI.Comm, progress: bool = False) -> None:
+def generate(run: Run, comm: MPI.Comm, progress: bool = False) -> None:
     """Make every reference of a run that is not there, with all ranks of ``comm``.
 
     Raises:
@@ -42,62 +42,58 @@ def generate(config: Config, comm: MPI.Comm, progress: bool = False) -> None:
     with ExitStack() as held:
 
         def lock() -> None:
-            held.enter_context(exclusive(config.runs / "references"))
+            held.enter_context(exclusive(run.folder / "references"))
 
         on_root(comm, lock)
-        _generate(config, comm, progress)
+        _generate(run, comm, progress)
 
 
-def _generate(config: Config, comm: MPI.Comm, progress: bool) -> None:
-    todo: list[Block] = on_root(comm, lambda: _missing(config))
-    problems = sorted({block.problem for block in todo})
-    data = {problem: datasets.read(layout.solved(config, problem)) for problem in problems}
+def _generate(run: Run, comm: MPI.Comm, progress: bool) -> None:
+    todo: list[Block] = on_root(comm, lambda: _missing(run))
+    names, mesh = sorted({block.problem for block in todo}), run.config.flux.mesh
+    data = {name: run.dataset(name) for name in names}
     # One rank assembles and all use its arrays, whatever they run on.
-    solve = {
-        problem: on_root(comm, lambda problem=problem: simulator(FLUX_PROBLEMS[problem], config.flux.mesh))
-        for problem in problems
-    }
+    simulators = {name: on_root(comm, lambda name=name: simulator(flux_problem(name), mesh)) for name in names}
 
     def make_block(number: int) -> None:
-        problem, made, start = todo[number]
-        make.make_block(data[problem], solve[problem], made, start)
+        name, parts, start = todo[number]
+        make.make_block(data[name], simulators[name], parts, start)
 
-    amounts = [block.made.rows_from(block.start) for block in todo]
-    total = config.flux.measurements * len(layout.referenced(config))
+    amounts = [block.parts.rows_from(block.start) for block in todo]
+    total = run.config.flux.measurements * len(run.referenced)
     share_out(comm, amounts, make_block, Bar("reference", "measurement", total, total - sum(amounts)), progress)
-    on_root(comm, lambda: _join(config))
+    on_root(comm, lambda: _join(run))
 
 
-def _missing(config: Config) -> list[Block]:
-    found = []
-    for problem, noise in layout.referenced(config):
-        layout.solved(config, problem)
-        made = _blocks(config, problem, noise)
-        if made.path.exists():
-            layout.exact(config, problem, noise)  # it is whole, and of this configuration
-            made.remove()  # of a job that was killed at its very end
+def _missing(run: Run) -> list[Block]:
+    missing = []
+    for problem, noise in run.referenced:
+        run.solved(problem)
+        parts = _blocks(run, problem, noise)
+        if parts.path.exists():
+            run.reference(problem, noise)  # it is whole, and of this configuration
+            parts.remove()  # of a job that was killed at its very end
         else:
-            found += [Block(problem, made, start) for start in made.missing()]
-    return found
+            missing += [Block(problem, parts, start) for start in parts.missing()]
+    return missing
 
 
-def _blocks(config: Config, problem: str, noise: float) -> Blocks:
-    expected = layout.expected_reference(config, problem, noise)
-    return make.blocks(layout.reference_path(config, problem, noise), expected)
+def _blocks(run: Run, problem: str, noise: float) -> Blocks:
+    return references.blocks(run.reference_path(problem, noise), run.reference_specification(problem, noise))
 
 
-def _join(config: Config) -> None:
-    for problem, noise in layout.referenced(config):
-        made = _blocks(config, problem, noise)
-        path = made.path
+def _join(run: Run) -> None:
+    for problem, noise in run.referenced:
+        parts = _blocks(run, problem, noise)
+        path = parts.path
         if not path.exists():
-            short = make.join(made)
+            short = make.join(parts)
             worth = f", {short} of them short of R-hat {R_HAT} or {EFFECTIVE:,} effective samples" if short else ""
-            print(f"reference {path.stem}: {config.flux.measurements} posteriors{worth} -> {path}", flush=True)
+            print(f"reference {path.stem}: {run.config.flux.measurements} posteriors{worth} -> {path}", flush=True)
 
 
 def main() -> int:
-    """Command line of one MPI job; see the module's docstring."""
+    """Run the command line of one MPI job; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="quick", help="as of `fluxbench reference`")
     parser.add_argument("--set", action="append", default=[], dest="changes", metavar="KEY=VALUE", help="likewise")
@@ -106,13 +102,13 @@ def main() -> int:
     parser.add_argument("--ranks", type=int, help="number of ranks that there must be")
     given = parser.parse_args()
 
-    def run(comm: MPI.Comm) -> None:
+    def action(comm: MPI.Comm) -> None:
         config = load(given.profile, given.changes)
         if given.configuration:
             config = Config.model_validate_json(given.configuration)
-        generate(config, comm, given.progress)
+        generate(Run(config), comm, given.progress)
 
-    return job(run, given.ranks)
+    return job(action, given.ranks)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxbench import streams
-from fluxbench.bench.files.references import CHAINS, FARTHEST, LONGEST, STEP
+from fluxbench.bench.references.effort import CHAINS, FARTHEST, LONGEST, STEP
 from fluxbench.bench.references.posterior import FluxPosterior
 from fluxbench.solvers.boundary_flux import Floats
 

@@ -5,71 +5,65 @@ short of what is asked of every component are sampled again by longer ones, and 
 """
 
 import time
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from arviz_stats.base.array import array_stats
 
-from fluxbench.bench.files.references import (
-    ATTEMPTS,
-    BLOCK,
-    CHAINS,
-    EFFECTIVE,
-    LONGER,
-    R_HAT,
-    SCHEMA,
-    STATES,
-    VERSION,
-    WARM_UP,
-    read,
-)
+from fluxbench.arrays import Floats, Mask
+from fluxbench.bench.files import references
 from fluxbench.bench.references import hamiltonian
+from fluxbench.bench.references.effort import ATTEMPTS, CHAINS, EFFECTIVE, LONGER, R_HAT, STATES, WARM_UP
 from fluxbench.bench.references.posterior import FluxPosterior
 from fluxbench.solvers.data.blocks import Blocks
-from fluxbench.solvers.data.datasets import Dataset, Split
+from fluxbench.solvers.data.datasets import Dataset
 from fluxbench.solvers.data.measurements import Measured, MeasurementOperator
-from fluxbench.solvers.fem.simulators import Simulator
-from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.solvers.fem.flux_simulator import FluxSimulator
+from fluxbench.solvers.problems import flux_problem
 
 
-def blocks(path: Path, expected: dict[str, Any]) -> Blocks:
-    """The blocks of the reference at ``path``, given its specification."""
-    return Blocks(path, SCHEMA, VERSION, expected, expected["measurements"], BLOCK)
-
-
-def make_block(data: Dataset, solve: Simulator, made: Blocks, start: int) -> None:
+def make_block(data: Dataset, simulator: FluxSimulator, parts: Blocks, start: int) -> None:
     """Sample the posteriors of the measurements from ``start`` on, a block of them, and write the block.
 
     Args:
         data: of the measurements.
-        solve: the forward problem.
-        made: the blocks of the reference.
+        simulator: of the forward problem.
+        parts: the blocks of the reference.
         start: index of the first measurement.
     """
-    expected, stop = made.specification, start + made.rows_from(start)
-    posterior, measured = posterior_of(data, solve, expected["noise"], start, stop)
+    expected, stop = parts.specification, start + parts.rows_from(start)
+    posterior, measured = posterior_of(data, simulator, expected["noise"], start, stop)
     stream = f"{expected['data']['problem']}/reference/{expected['noise']:g}"
     began = time.perf_counter()
-    arrays = _sampled(posterior, expected["data"]["seed"], stream, start, expected["samples"])
+    arrays = sampled(posterior, expected["data"]["seed"], stream, start, expected["samples"])
     arrays["y"] = measured.y
     if measured.mask is not None:
         arrays["mask"] = measured.mask
-    made.write(start, arrays, {"seconds": time.perf_counter() - began})
+    parts.write(start, arrays, {"seconds": time.perf_counter() - began})
 
 
 def posterior_of(
-    data: Dataset, solve: Simulator, noise: float, start: int, stop: int
+    data: Dataset, simulator: FluxSimulator, noise: float, start: int, stop: int
 ) -> tuple[FluxPosterior, Measured]:
-    """Posteriors of test measurements ``start`` to ``stop - 1`` of a data set, and these as the networks see them."""
-    problem, operator = FLUX_PROBLEMS[data.specification["problem"]], MeasurementOperator.of(data, noise)
-    measured = operator.measure(Split(data.test.x[:stop], data.test.y[:stop]), "test").rows(start, stop)
-    y, noise_std = operator.y_scale.restore(measured.y), noise * operator.y_scale.span
-    return FluxPosterior(problem.prior, solve, y, noise_std, measured.mask), measured
+    """Return the posteriors of test measurements ``start`` to ``stop - 1``, and these as the networks see them."""
+    problem, operator = flux_problem(data.specification["problem"]), MeasurementOperator.of(data, noise)
+    measured = operator.measure(data.test.first(stop), "test").rows(start, stop)
+    y = operator.y_scale.restore(measured.y)
+    return FluxPosterior(problem.prior, simulator, y, operator.noise_std, measured.mask), measured
 
 
-def _sampled(posterior: FluxPosterior, seed: int, stream: str, start: int, samples: int) -> dict[str, np.ndarray]:
-    """The arrays of a block, which starts at a measurement, but for what was measured."""
+def sampled(posterior: FluxPosterior, seed: int, stream: str, start: int, samples: int) -> dict[str, np.ndarray]:
+    """Sample posteriors until every measurement has reached what is asked of it, or enough was tried.
+
+    Args:
+        posterior: of M measurements.
+        seed: of the run.
+        stream: names the random numbers.
+        start: index of the first measurement.
+        samples: that are kept of either half of the chains.
+
+    Returns:
+        The arrays of a reference file, M rows each, but for what was measured.
+    """
     found: list[dict[str, np.ndarray]] = [{}] * len(posterior.y)
     todo, states = np.arange(len(posterior.y)), STATES
     for attempt in range(ATTEMPTS):
@@ -105,11 +99,11 @@ def _sampled(posterior: FluxPosterior, seed: int, stream: str, start: int, sampl
     return {name: np.stack([each[name] for each in found]) for name in found[0]}
 
 
-def _short(r_hat: np.ndarray, effective: np.ndarray) -> np.ndarray:
+def _short(r_hat: Floats, effective: Floats) -> Mask:
     return (r_hat.max(axis=1) >= R_HAT) | (effective.min(axis=1) < EFFECTIVE)
 
 
-def join(made: Blocks) -> int:
+def join(parts: Blocks) -> int:
     """Write the reference from its blocks and remove them.
 
     Returns:
@@ -118,6 +112,6 @@ def join(made: Blocks) -> int:
     Raises:
         InputError: if a block is missing or damaged.
     """
-    made.join(lambda parts: {"seconds": sum(part["seconds"] for part in parts)})
-    whole = read(made.path, made.specification)
+    parts.join(lambda parts: {"seconds": sum(part["seconds"] for part in parts)})
+    whole = references.read(parts.path, parts.specification)
     return int(_short(whole.r_hat, whole.effective).sum())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fluxbench.solvers.boundary_flux import Floats, FluxPrior
 from fluxbench.solvers.data.measurements import Mask
-from fluxbench.solvers.fem.simulators import Simulator
+from fluxbench.solvers.fem.flux_simulator import FluxSimulator
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class FluxPosterior:
     """
 
     prior: FluxPrior
-    simulator: Simulator
+    simulator: FluxSimulator
     y: Floats
     noise_std: float
     mask: Mask | None = None

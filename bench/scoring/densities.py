@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fluxbench.arrays import Floats
 from fluxbench.bench.metrics import transport
 from fluxbench.errors import InputError
 from fluxbench.solvers.data.datasets import Dataset
-from fluxbench.solvers.problems import DENSITIES
+from fluxbench.solvers.problems import joint_density
 from fluxbench.storage import Row
 
 BAND = 0.05
@@ -21,7 +21,6 @@ FLOOR_DRAWS = 3
 LOG_DRAWS = 250
 """Exact samples, for each value of y, at which log-densities are taken."""
 
-Floats = NDArray[np.float64]
 BAND_REFERENCE, EXACT_REFERENCE = "test samples in the band", "exact conditional"
 REFERENCES = {
     "S1": BAND_REFERENCE,
@@ -35,7 +34,7 @@ DISTANCES = ("S1", "S1-pairs", "S2", "W1")
 
 
 def band(x: Floats, y: Floats, centre: float) -> tuple[Floats, Floats]:
-    """The samples (x, y) whose measurement lies within ``BAND`` of ``centre``: the paper's stand-in for p(x | y).
+    """Return the samples (x, y) with y within ``BAND`` of ``centre``: the paper's stand-in for p(x | y).
 
     Args:
         x: shape (N, 1).
@@ -50,7 +49,7 @@ def band(x: Floats, y: Floats, centre: float) -> tuple[Floats, Floats]:
 
 
 def rows(dataset: Dataset, samples: Floats, log_densities: Callable[[Floats], Floats] | None) -> list[Row]:
-    """Every metric of samples.
+    """Return every metric of samples, a row each.
 
     A distance is a mean over the values of y, then over ``REFERENCE_DRAWS`` draws of what samples are compared with.
     Its Monte Carlo error is that of these draws; several training seeds tell the rest. The log score is the mean of
@@ -73,10 +72,11 @@ def rows(dataset: Dataset, samples: Floats, log_densities: Callable[[Floats], Fl
 
 
 def bounds(dataset: Dataset, generated: int) -> list[Row]:
-    """The same rows for exact samples, the mean over ``FLOOR_DRAWS`` draws, and for the prior p(x), each with the name
-    of its column as ``bound``.
+    """Return the rows of :func:`rows` for exact samples, the mean over ``FLOOR_DRAWS`` draws, and for the prior p(x).
+
+    Each has the name of its column of the table as ``bound``.
     """
-    density, seed = DENSITIES[dataset.specification["problem"]], dataset.specification["seed"]
+    density, seed = joint_density(dataset.specification["problem"]), dataset.specification["seed"]
     draws = [
         _distances(
             dataset, np.stack([density.sample_conditional(y, generated, seed, stream) for y in density.y_values])
@@ -94,13 +94,13 @@ def bounds(dataset: Dataset, generated: int) -> list[Row]:
 
 
 def bounds_specification(data: dict[str, Any], generated: int) -> dict[str, Any]:
-    """What determines the bounds."""
-    return {"data": data, "y_values": list(DENSITIES[data["problem"]].y_values), "generated": generated}
+    """Return what determines the bounds, given the data set's specification."""
+    return {"data": data, "y_values": list(joint_density(data["problem"]).y_values), "generated": generated}
 
 
 def log_score_points(dataset: Dataset) -> Floats:
-    """Exact samples at which the log score takes the density, shape (Y, LOG_DRAWS)."""
-    density, seed = DENSITIES[dataset.specification["problem"]], dataset.specification["seed"]
+    """Draw the exact samples at which the log score takes the density, shape (Y, LOG_DRAWS)."""
+    density, seed = joint_density(dataset.specification["problem"]), dataset.specification["seed"]
     return np.stack([density.sample_conditional(y, LOG_DRAWS, seed, "log-score") for y in density.y_values])
 
 
@@ -123,7 +123,7 @@ def _row(metric: str, value: float, error: float | None, samples: Floats) -> Row
 def _references(dataset: Dataset) -> list[tuple[Floats, Floats]]:
     """``REFERENCE_DRAWS`` test sets (x, y) of a joint density: the data set's own, and others drawn alike."""
     problem, seed = dataset.specification["problem"], dataset.specification["seed"]
-    density, count = DENSITIES[problem], len(dataset.test.x)
+    density, count = joint_density(problem), len(dataset.test.x)
     others = [density.simulate(seed, f"reference-{i}", 0, count) for i in range(1, REFERENCE_DRAWS)]
     references = [(dataset.test.x, dataset.test.y), *others]
     for x, y in references:
@@ -137,7 +137,7 @@ def _references(dataset: Dataset) -> list[tuple[Floats, Floats]]:
 
 def _distances(dataset: Dataset, samples: Floats) -> dict[str, list[float]]:
     """Every distance of samples (Y, S), the mean over the values of y; one number a reference draw."""
-    density = DENSITIES[dataset.specification["problem"]]
+    density = joint_density(dataset.specification["problem"])
     found: dict[str, list[float]] = {name: [] for name in DISTANCES}
     for i, (test_x, test_y) in enumerate(_references(dataset)):
         each: dict[str, list[float]] = {name: [] for name in DISTANCES}

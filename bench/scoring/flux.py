@@ -8,19 +8,17 @@ counts as zero (choice).
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fluxbench.arrays import Reals
 from fluxbench.bench.files.references import Reference
 from fluxbench.bench.metrics import calibration, joint, marginal
 from fluxbench.bench.references.gaussian import linear_gaussian
 from fluxbench.errors import InputError
 from fluxbench.solvers.boundary_flux import Geometry
-from fluxbench.solvers.data.datasets import Dataset, Split
+from fluxbench.solvers.data.datasets import Dataset
 from fluxbench.solvers.data.measurements import MeasurementOperator
-from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.solvers.problems import flux_problem
 from fluxbench.storage import Row
-
-Floats = NDArray[np.floating]
 
 TRUTH, REFERENCE = "truth", "reference posterior"
 CLASSIFIED = 10
@@ -37,19 +35,19 @@ class Known:
         exact: samples of the reference posteriors, shape (M, R, d); None where there are none.
     """
 
-    truth: Floats
+    truth: Reals
     mean_flux: float
-    exact: Floats | None = None
+    exact: Reals | None = None
 
     @classmethod
     def of(cls, dataset: Dataset, measurements: int, reference: Reference | None) -> "Known":
-        """Of a data set's first test measurements."""
+        """Return what is known of a data set's first test measurements."""
         exact = None if reference is None else reference.x
         return cls(dataset.test.x[:measurements], float(dataset.test.x.mean()), exact)
 
 
-def rows(samples: Floats, known: Known, geometry: Geometry) -> list[Row]:
-    """Every metric of samples (M, S, d), and the first two segment by segment too.
+def rows(samples: Reals, known: Known, geometry: Geometry) -> list[Row]:
+    """Return every metric of samples (M, S, d), a row each, and error and std segment by segment too.
 
     Args:
         samples: of the posteriors, below zero or not.
@@ -89,9 +87,9 @@ def rows(samples: Floats, known: Known, geometry: Geometry) -> list[Row]:
 
 
 def bounds(dataset: Dataset, noise: float, sizes: tuple[int, int], reference: Reference | None) -> list[Row]:
-    """The same rows of exact samples, of the prior and of the linear-Gaussian posterior, where there are such.
+    """Return the rows of :func:`rows` for the prior, and for exact and linear-Gaussian samples where there are such.
 
-    Each has the name of its column as ``bound``.
+    Each has the name of its column of the table as ``bound``.
 
     Args:
         dataset: the truth.
@@ -102,7 +100,7 @@ def bounds(dataset: Dataset, noise: float, sizes: tuple[int, int], reference: Re
     Raises:
         InputError: if a linear problem's data set lacks its operator.
     """
-    problem, (measurements, generated) = FLUX_PROBLEMS[dataset.specification["problem"]], sizes
+    problem, (measurements, generated) = flux_problem(dataset.specification["problem"]), sizes
     seed = dataset.specification["seed"]
     known = Known.of(dataset, measurements, reference)
     prior = problem.prior.sample(seed, f"{problem.name}/bound", 0, measurements * generated).reshape(
@@ -117,15 +115,15 @@ def bounds(dataset: Dataset, noise: float, sizes: tuple[int, int], reference: Re
         if dataset.operator is None:
             raise InputError(f"{problem.name}: expected a data set with its sensor operator, found none")
         operator = MeasurementOperator.of(dataset, noise)
-        seen = operator.measure(Split(dataset.test.x[:measurements], dataset.test.y[:measurements]), "test")
-        y, noise_std = operator.y_scale.restore(seen.y), noise * operator.y_scale.span
-        gaussian = linear_gaussian(problem.prior, dataset.operator, y, noise_std, seen.mask)
+        seen = operator.measure(dataset.test.first(measurements), "test")
+        y = operator.y_scale.restore(seen.y)
+        gaussian = linear_gaussian(problem.prior, dataset.operator, y, operator.noise_std, seen.mask)
         x = gaussian.sample(seed, f"{problem.name}/linear-gaussian/{noise:g}", generated)
         found += [row | {"bound": "linear_gaussian"} for row in rows(x, known, problem.geometry)]
     return found
 
 
-def _row(metric: str, values: Floats, reference: str) -> Row:
+def _row(metric: str, values: Reals, reference: str) -> Row:
     """The mean over components, where a metric has a value, then over measurements."""
     each = values if values.ndim == 1 else np.nanmean(values, axis=1)
     error = each.std(ddof=1) / np.sqrt(len(each)) if len(each) > 1 else np.nan
@@ -138,6 +136,6 @@ def _row(metric: str, values: Floats, reference: str) -> Row:
     }
 
 
-def _number(metric: str, value: float, shares: Floats, error: float | None = None) -> Row:
+def _number(metric: str, value: float, shares: Reals, error: float | None = None) -> Row:
     """Of all measurements together."""
     return {"metric": metric, "value": value, "error": error, "reference": TRUTH, "measurements": len(shares)}

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from fluxbench import hdf5
 from fluxbench.errors import InputError
-from fluxbench.solvers.data import datasets
 from fluxbench.storage import check_specification
 
 Attributes = dict[str, Any]
@@ -42,30 +42,30 @@ class Blocks:
 
     @property
     def folder(self) -> Path:
-        """Where the blocks lie."""
+        """Folder of the blocks."""
         return self.path.with_name(f"{self.path.name}.blocks")
 
     @property
     def starts(self) -> range:
-        """The first row of each block."""
+        """First row of each block."""
         return range(0, self.rows, self.size)
 
     def rows_from(self, start: int) -> int:
-        """How many rows the block has that starts there."""
+        """Return the number of rows of the block that starts at a row."""
         return min(self.size, self.rows - start)
 
     def block_path(self, start: int) -> Path:
-        """A block's file."""
+        """Return the path of the block that starts at a row."""
         return self.folder / f"{start:08d}.h5"
 
     def write(self, start: int, arrays: Mapping[str, np.ndarray], attributes: Attributes) -> None:
         """Write a block atomically: arrays by name, of its rows each, and what else is to be known of it."""
-        with datasets.created(self.block_path(start), self.schema, self.version, self.specification) as file:
+        with hdf5.created(self.block_path(start), self.schema, self.version, self.specification) as file:
             file.attrs.update(attributes)
-            datasets.write_arrays(file, arrays)
+            hdf5.write_arrays(file, arrays)
 
     def missing(self) -> list[int]:
-        """First rows of the blocks that no earlier run has left, or that were damaged since.
+        """Return the first rows of the blocks that no earlier run has left, or that were damaged since.
 
         Raises:
             InputError: if the folder holds blocks of another file, which are somebody's work.
@@ -75,9 +75,9 @@ class Blocks:
     def _is_whole(self, start: int) -> bool:
         path = self.block_path(start)
         try:
-            with datasets.open_checked(path, self.schema, self.version) as file:
-                found = datasets.record(file, "specification")
-                rows = {len(datasets.read_array(file, name)) for name in file}
+            with hdf5.open_checked(path, self.schema, self.version) as file:
+                found = hdf5.record(file, "specification")
+                rows = {len(hdf5.read_array(file, name)) for name in file}
         except InputError:
             return False
         check_specification(path, found, self.specification)
@@ -94,13 +94,13 @@ class Blocks:
         """
         names, room, attributes = self._first()
         known = {"schema", "version", "specification", "provenance"}
-        with datasets.created(self.path, self.schema, self.version, self.specification, room=room) as file:
+        with hdf5.created(self.path, self.schema, self.version, self.specification, room=room) as file:
             found = []
             for start in self.starts:
-                with datasets.open_checked(self.block_path(start), self.schema, self.version) as block:
+                with hdf5.open_checked(self.block_path(start), self.schema, self.version) as block:
                     found.append({name: block.attrs[name] for name in attributes if name not in known})
                     for name in names:
-                        values = datasets.read_array(block, name)
+                        values = hdf5.read_array(block, name)
                         if start == 0:
                             shape = (self.rows, *values.shape[1:])
                             file.create_dataset(name, shape, values.dtype, chunks=True, fletcher32=True)
@@ -110,9 +110,9 @@ class Blocks:
 
     def _first(self) -> tuple[list[str], int, list[str]]:
         """Names of the arrays, bytes of the whole file, names of a block's attributes."""
-        with datasets.open_checked(self.block_path(0), self.schema, self.version) as block:
+        with hdf5.open_checked(self.block_path(0), self.schema, self.version) as block:
             return list(block), sum(block[name].nbytes for name in block) * len(self.starts), list(block.attrs)
 
     def remove(self) -> None:
-        """Remove the folder, if there is one."""
+        """Remove the folder of the blocks, if there is one."""
         shutil.rmtree(self.folder, ignore_errors=True)

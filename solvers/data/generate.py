@@ -13,49 +13,32 @@ import argparse
 import sys
 import time
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mpi4py import MPI
 
-import numpy as np
-from numpy.typing import NDArray
-
+from fluxbench import hdf5
 from fluxbench.errors import InputError
 from fluxbench.provenance import provenance
+from fluxbench.solvers import problems
 from fluxbench.solvers.data import datasets
 from fluxbench.solvers.data.datasets import Split
 from fluxbench.solvers.data.ranks import Bar, job, on_root, peak_memory, share_out
 from fluxbench.solvers.data.shards import Part, Shard, Shards
 from fluxbench.solvers.fem.discretisation import MESHES
-from fluxbench.solvers.problems import DENSITIES, FLUX_PROBLEMS
-from fluxbench.storage import check_specification, exclusive, shared
-
-Floats = NDArray[np.float64]
-
-
-class Source(Protocol):
-    """What can fill a data set."""
-
-    @property
-    def x_units(self) -> str:
-        """Units of the inferred vector."""
-        ...
-
-    @property
-    def y_units(self) -> str:
-        """Units of the measurement vector."""
-        ...
-
-    def simulate(self, seed: int, split: str, start: int, stop: int) -> tuple[Floats, Floats]:
-        """Samples ``start`` to ``stop - 1`` of a split, keyed by their indices: x (N, d), noise-free y (N, n)."""
-        ...
+from fluxbench.solvers.problem import PairSimulator
+from fluxbench.storage import exclusive, shared
 
 
 def generate(
     specification: dict[str, Any], path: Path, comm: MPI.Comm, progress: bool = False, part: Part | None = None
 ) -> bool:
-    """Make the data set at ``path``, or a part of its shards, with all ranks of ``comm``; False if it was there.
+    """Make the data set at ``path``, or a part of its shards, with all ranks of ``comm``.
+
+    Returns:
+        False if it was there already.
 
     Raises:
         InputError: on every rank, if ``path`` holds something else or cannot be written, another job is making it, or a
@@ -83,8 +66,8 @@ def generate(
             print(f"solve {specification['problem']}: resumed from {kept} of {len(wanted)} shards", flush=True)
         if part and not todo:
             return True
-        source, operator = _source(specification, comm)
-        _make(wanted, todo, shards, source, comm, progress)
+        simulator = _simulator(specification, comm)
+        _make(wanted, todo, shards, simulator, comm, progress)
         if part:
             return True
         made = provenance() | {
@@ -92,19 +75,19 @@ def generate(
             "seconds": round(time.perf_counter() - began, 3),
             "peak_memory_mb": round(comm.allreduce(peak_memory(), MPI.MAX) / 1e6),
         }
-        on_root(comm, lambda: shards.join(made, operator, {"x": source.x_units, "y": source.y_units}))
+        on_root(comm, lambda: shards.join(made, simulator.operator))
     return True
 
 
 def _make(
-    wanted: list[Shard], todo: list[Shard], shards: Shards, source: Source, comm: MPI.Comm, progress: bool
+    wanted: list[Shard], todo: list[Shard], shards: Shards, simulator: PairSimulator, comm: MPI.Comm, progress: bool
 ) -> None:
-    """Make what is to do of the shards wanted, with all ranks, until none is left or one cannot be made."""
+    """Make the shards ``todo`` with all ranks, until none is left or one cannot be made."""
     problem, seed = shards.specification["problem"], shards.specification["seed"]
 
     def make(number: int) -> None:
         shard = todo[number]
-        shards.write(shard, Split(*source.simulate(seed, shard.split, shard.start, shard.stop)))
+        shards.write(shard, Split(*simulator.simulate(seed, shard.split, shard.start, shard.stop)))
 
     total = sum(shard.samples for shard in wanted)
     amounts = [shard.samples for shard in todo]
@@ -118,30 +101,24 @@ def _is_done(shards: Shards) -> bool:
             return False
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    check_specification(path, datasets.specification(path), shards.specification)
+    hdf5.require(path, datasets.SCHEMA, datasets.VERSION, shards.specification)
     datasets.read(path)  # it is whole
     shards.remove()  # of a run that was killed at its very end
     return True
 
 
-def _source(specification: dict[str, Any], comm: MPI.Comm) -> tuple[Source, Floats | None]:
-    """What makes the samples, and the sensor operator where there is one."""
-    problem = specification["problem"]
-    if problem in DENSITIES:
-        return DENSITIES[problem], None
-    # On every rank, since PETSc starts up collectively; and not for the densities, which need none of it.
-    from fluxbench.solvers.fem.simulators import FluxSource, simulator  # noqa: PLC0415
-
-    # One rank assembles and all use its arrays, whatever they run on.
-    flux_problem = FLUX_PROBLEMS[problem]
-    found = on_root(comm, lambda: simulator(flux_problem, specification["mesh"]))
-    return FluxSource(flux_problem, found), found.operator
+def _simulator(specification: dict[str, Any], comm: MPI.Comm) -> PairSimulator:
+    """One rank assembles and all use its arrays, whatever they run on."""
+    problem = problems.problem(specification["problem"])
+    import_module(problem.solver)
+    found: PairSimulator = on_root(comm, lambda: problem.simulator(specification.get("mesh", MESHES[0])))
+    return found
 
 
 def main() -> int:
-    """Command line of one MPI job; see the module's docstring."""
+    """Run the command line of one MPI job; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problem", required=True, help=", ".join([*DENSITIES, *FLUX_PROBLEMS]))
+    parser.add_argument("--problem", required=True, help=", ".join(problems.PROBLEMS))
     parser.add_argument("--train", type=int, required=True, help="training samples")
     parser.add_argument("--test", type=int, required=True, help="test samples")
     parser.add_argument("--seed", type=int, default=0)

@@ -14,15 +14,13 @@ one probability (Eq. 51). An off sensor reads -1 in normalised units, where no c
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fluxbench import streams
+from fluxbench.arrays import Floats, Mask
 from fluxbench.errors import InputError
+from fluxbench.solvers import problems
 from fluxbench.solvers.data.datasets import Dataset, Split
-from fluxbench.solvers.problems import FLUX_PROBLEMS
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 Noise = float | tuple[float, float]
 
 
@@ -35,7 +33,7 @@ class MinMax:
 
     @classmethod
     def fit(cls, values: Floats) -> "MinMax":
-        """From the extremes of ``values``."""
+        """Return the map whose interval is that of ``values``."""
         return cls(float(values.min()), float(values.max()))
 
     @property
@@ -44,11 +42,11 @@ class MinMax:
         return self.high - self.low
 
     def normalise(self, values: Floats) -> Floats:
-        """Physical to normalised units."""
+        """Convert physical to normalised units."""
         return (values - self.low) / self.span
 
     def restore(self, values: Floats) -> Floats:
-        """Normalised to physical units."""
+        """Convert normalised to physical units."""
         return self.low + self.span * values
 
 
@@ -75,7 +73,7 @@ class Measured:
     noise: Floats
 
     def rows(self, start: int, stop: int) -> "Measured":
-        """Samples ``start`` to ``stop - 1`` of these."""
+        """Return samples ``start`` to ``stop - 1``."""
         mask = None if self.mask is None else self.mask[start:stop]
         return Measured(self.x[start:stop], self.y[start:stop], mask, self.noise[start:stop])
 
@@ -103,14 +101,12 @@ class MeasurementOperator:
 
     @classmethod
     def of(cls, dataset: Dataset, noise: Noise, sensors_on: float | None = None) -> "MeasurementOperator":
-        """The operator of a data set at a noise level.
-
-        The flux problems are normalised on their training split; the joint densities are used as they are.
+        """Return the operator of a data set at a noise level.
 
         Args:
             dataset: clean values.
             noise: standard deviation in normalised units, or a range.
-            sensors_on: probability that a sensor is on, in place of the flux problem's own.
+            sensors_on: probability that a sensor is on, in place of the problem's own.
 
         Raises:
             InputError: if the noise is negative, or ``sensors_on`` is not in (0, 1].
@@ -121,17 +117,28 @@ class MeasurementOperator:
         elif not noise >= 0.0:
             raise InputError(f"noise: expected a standard deviation of at least 0, found {noise}")
         problem, seed = dataset.specification["problem"], dataset.specification["seed"]
-        flux = FLUX_PROBLEMS.get(problem)
+        known = problems.known(problem)
         if sensors_on is None:
-            sensors_on = 1.0 if flux is None else flux.sensors_on
+            sensors_on = known.sensors_on
         if not 0.0 < sensors_on <= 1.0:
             raise InputError(f"sensors_on: expected a probability above 0 and at most 1, found {sensors_on}")
-        if flux is None:
+        if not known.normalised:
             return cls(problem, seed, IDENTITY, IDENTITY, noise, sensors_on)
         return cls(problem, seed, MinMax.fit(dataset.train.x), MinMax.fit(dataset.train.y), noise, sensors_on)
 
+    @property
+    def noise_std(self) -> float:
+        """Standard deviation of the noise in physical units.
+
+        Raises:
+            InputError: if the operator is that of a range of noise levels.
+        """
+        if isinstance(self.noise, tuple):
+            raise InputError(f"noise: expected one level, found the range {self.noise[0]:g} to {self.noise[1]:g}")
+        return self.noise * self.y_scale.span
+
     def levels(self, split: str, count: int) -> Floats:
-        """Standard deviation of each sample's noise in normalised units, shape (count,)."""
+        """Return the standard deviation of each sample's noise in normalised units, shape (count,)."""
         if not isinstance(self.noise, tuple):
             return np.full(count, self.noise)
         low, high = self.noise
@@ -139,7 +146,7 @@ class MeasurementOperator:
         return low * (high / low) ** shares
 
     def measure(self, clean: Split, split: str) -> Measured:
-        """What a model sees of the first samples of a split.
+        """Return what a model sees of the first samples of a split.
 
         The random numbers belong to the sample, not to the noise level or to the probability: noise levels differ by
         scale alone, and a sensor that is on stays on when the probability rises.
@@ -150,9 +157,49 @@ class MeasurementOperator:
         if noise.max() > 0.0:
             y = y + noise[:, None] * streams.normals(self.seed, f"{self.problem}/{split}/noise", 0, count, size)
         mask = None
-        flux = FLUX_PROBLEMS.get(self.problem)
         # A problem of a family of operators has a mask at every rate: its networks are made for one.
-        if min(self.sensors_on, 1.0 if flux is None else flux.sensors_on) < 1.0:
+        if min(self.sensors_on, problems.known(self.problem).sensors_on) < 1.0:
             mask = streams.uniforms(self.seed, f"{self.problem}/{split}/mask", 0, count, size) < self.sensors_on
             y = np.where(mask, y, OFF)
         return Measured(self.x_scale.normalise(clean.x), y, mask, noise)
+
+
+def observations(dataset: Dataset, noise: float, count: int) -> Measured:
+    """Return the measurements of a data set at which posteriors are asked for, M of them.
+
+    Args:
+        dataset: whose problem has values of y of its own, or whose test split is measured.
+        noise: standard deviation in normalised units.
+        count: measurements of the test split, the first ones; a problem's own values of y are all taken.
+    """
+    values = getattr(problems.known(dataset.specification["problem"]), "y_values", None)
+    if values is not None:
+        y = np.array(values)[:, None]
+        return Measured(np.zeros_like(y), y, None, np.zeros(len(y)))
+    return MeasurementOperator.of(dataset, noise).measure(dataset.test.first(count), "test")
+
+
+def as_measured(readings: Floats, scale: MinMax, noise: float, masked: bool, mask: Mask | None) -> Measured:
+    """Return somebody's readings as a network sees measurements.
+
+    Args:
+        readings: in physical units, shape (M, n).
+        scale: normalisation of the measurement vector.
+        noise: standard deviation in normalised units.
+        masked: whether the network was trained with sensors that are off.
+        mask: True where a sensor is on, shape (M, n), or (1, n) for all alike; None if all are.
+
+    Raises:
+        InputError: if there is a mask and the network knows of none, or it is of another shape.
+    """
+    y = scale.normalise(readings)
+    if not masked:
+        if mask is not None:
+            raise InputError("mask: expected none, the network knows of no sensors that are off")
+    else:
+        mask = np.ones(y.shape, dtype=bool) if mask is None else mask
+        if mask.shape[1] != y.shape[1] or len(mask) not in {1, len(y)}:
+            raise InputError(f"mask: expected the measurement's shape {y.shape}, found {mask.shape}")
+        mask = np.broadcast_to(mask, y.shape)
+        y = np.where(mask, y, OFF)
+    return Measured(np.zeros((len(y), 1)), y, mask, np.full(len(y), noise))

@@ -17,7 +17,7 @@ from fluxbench.errors import InputError
 
 
 def job(action: Callable[[MPI.Comm], None], ranks: int | None) -> int:
-    """What every rank of an MPI program does: ``action``, and one line on bad input.
+    """Run ``action`` on every rank of an MPI program, with one line on bad input.
 
     Args:
         action: given all ranks; an InputError of it must be one of every rank.
@@ -43,7 +43,7 @@ def job(action: Callable[[MPI.Comm], None], ranks: int | None) -> int:
 
 
 class Bar(NamedTuple):
-    """What a progress bar says: description, unit, and how many of these there are in all and were done before."""
+    """Text of a progress bar: description, unit, how many units there are in all and were done before."""
 
     description: str
     unit: str
@@ -67,20 +67,20 @@ class Queue:
         self.window.Lock_all()
 
     def take(self, amount: int = 1) -> int:
-        """The next number; the ``amount`` that are due go with it."""
+        """Return the counter's value and add ``amount`` to it, at once."""
         number = np.zeros(1, dtype=np.int64)
         self.window.Fetch_and_op(np.array([amount], dtype=np.int64), number, 0, 0, MPI.SUM)
         self.window.Flush(0)
         return int(number[0])
 
     def close(self) -> None:
-        """Give the memory back, when all ranks are here."""
+        """Give the shared memory back, when all ranks are here."""
         self.window.Unlock_all()
         self.window.Free()
 
 
 def share_out(comm: MPI.Comm, amounts: Sequence[int], make: Callable[[int], None], bar: Bar, draw: bool) -> None:
-    """Do all of the numbered pieces of work, each on the rank that comes for it first.
+    """Do numbered pieces of work, each on the rank that comes for it first.
 
     Args:
         comm: whose ranks all call this.
@@ -132,7 +132,7 @@ def on_root(comm: MPI.Comm, action: Any) -> Any:
 
 
 def peak_memory() -> int:
-    """The most memory that this process has held, in bytes."""
+    """Return the most memory that this process has held, in bytes."""
     with suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
         for line in status:
             if line.startswith("VmHWM:"):

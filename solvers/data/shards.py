@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from fluxbench import hdf5
+from fluxbench.arrays import Floats
 from fluxbench.errors import InputError
+from fluxbench.solvers import problems
 from fluxbench.solvers.data import datasets
 from fluxbench.solvers.data.datasets import Split
 from fluxbench.storage import check_specification
@@ -33,7 +33,7 @@ class Shard:
 
     @property
     def samples(self) -> int:
-        """How many."""
+        """Number of samples."""
         return self.stop - self.start
 
 
@@ -45,7 +45,7 @@ class Part(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Part":
-        """Of the form K/N.
+        """Read a part from a text of the form K/N.
 
         Raises:
             InputError: if it is of another form, or K is not one of 1 to N.
@@ -73,12 +73,12 @@ class Shards:
 
     @property
     def folder(self) -> Path:
-        """Where the shards lie."""
+        """Folder of the shards."""
         return self.dataset.with_name(f"{self.dataset.name}.shards")
 
     @property
     def all(self) -> list[Shard]:
-        """In the order of their samples, training split first."""
+        """All shards in the order of their samples, training split first."""
         size = SAMPLES[self.specification.get("mesh", "aligned")]
         return [
             Shard(split, start, min(start + size, self.specification[split]))
@@ -87,13 +87,13 @@ class Shards:
         ]
 
     def path(self, shard: Shard) -> Path:
-        """A shard's file."""
+        """Return the path of a shard's file."""
         return self.folder / f"{shard.split}-{shard.start:08d}.h5"
 
     def write(self, shard: Shard, samples: Split) -> None:
         """Write a shard atomically."""
-        with datasets.created(self.path(shard), SCHEMA, VERSION, self.specification, {}) as file:
-            datasets.write_arrays(file, {"x": samples.x, "y": samples.y})
+        with hdf5.created(self.path(shard), SCHEMA, VERSION, self.specification, {}) as file:
+            hdf5.write_arrays(file, {"x": samples.x, "y": samples.y})
 
     def read(self, shard: Shard) -> Split:
         """Read a shard.
@@ -102,18 +102,18 @@ class Shards:
             InputError: if it is absent or damaged.
         """
         path = self.path(shard)
-        with datasets.open_checked(path, SCHEMA, VERSION) as file:
-            samples = Split(datasets.read_array(file, "x"), datasets.read_array(file, "y"))
+        with hdf5.open_checked(path, SCHEMA, VERSION) as file:
+            samples = Split(hdf5.read_array(file, "x"), hdf5.read_array(file, "y"))
         if not len(samples.x) == len(samples.y) == shard.samples:
             raise InputError(f"{path}: expected {shard.samples} samples, found {len(samples.x)} and {len(samples.y)}")
         return samples
 
     def part(self, part: Part) -> list[Shard]:
-        """Every N-th shard."""
+        """Return the shards of one part: every N-th."""
         return self.all[part.number - 1 :: part.parts]
 
     def missing(self, shards: list[Shard]) -> list[Shard]:
-        """Those that no earlier run has left, or that were damaged since.
+        """Return the shards that no earlier run has left, or that were damaged since.
 
         Raises:
             InputError: if the folder holds shards of another data set, which are somebody's work.
@@ -123,28 +123,38 @@ class Shards:
     def _is_whole(self, shard: Shard) -> bool:
         path = self.path(shard)
         try:
-            with datasets.open_checked(path, SCHEMA, VERSION) as file:
-                found = datasets.record(file, "specification")
+            with hdf5.open_checked(path, SCHEMA, VERSION) as file:
+                found = hdf5.record(file, "specification")
             self.read(shard)
         except InputError:
             return False
         check_specification(self.folder, found, self.specification)
         return True
 
-    def join(self, made: dict[str, Any], operator: NDArray[np.float64] | None, units: dict[str, str]) -> None:
-        """Write the data set from its shards, one after the other, and remove them."""
-        with datasets.created(self.dataset, datasets.SCHEMA, datasets.VERSION, self.specification, made) as file:
+    def join(self, made: dict[str, Any], operator: Floats | None) -> None:
+        """Write the data set from its shards, one after the other, and remove them.
+
+        Args:
+            made: provenance.
+            operator: sensor operator, shape (n, d), where the problem is linear.
+
+        Raises:
+            InputError: if a shard is missing or damaged, or the data set cannot be written.
+        """
+        problem = problems.problem(self.specification["problem"])
+        units = {"x": problem.x_units, "y": problem.y_units}
+        with hdf5.created(self.dataset, datasets.SCHEMA, datasets.VERSION, self.specification, made) as file:
             for shard in self.all:
                 samples = self.read(shard)
                 for name, values in (("x", samples.x), ("y", samples.y)):
                     if shard.start == 0:
                         shape = (self.specification[shard.split], values.shape[1])
-                        datasets.create_array(file, f"{shard.split}/{name}", shape, values.shape, units)
+                        hdf5.create_array(file, f"{shard.split}/{name}", shape, values.shape, units)
                     file[f"{shard.split}/{name}"][shard.start : shard.stop] = values
             if operator is not None:
-                datasets.write_arrays(file, {"operator": operator})
+                hdf5.write_arrays(file, {"operator": operator})
         self.remove()
 
     def remove(self) -> None:
-        """Remove the folder, if there is one."""
+        """Remove the folder of the shards, if there is one."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -17,7 +17,7 @@ SCRATCH = "FLUXBENCH_SCRATCH"
 
 
 def staged(path: Path) -> Path:
-    """This node's copy of a file, which whoever comes first makes; the file itself where there is no scratch."""
+    """Return this node's copy of a file, made by the process that comes first; the file itself without scratch."""
     scratch = os.environ.get(SCRATCH)
     if not scratch or not path.exists():
         return path

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxbench.errors import InputError
-from fluxbench.solvers.boundary_flux import FluxProblem
 from fluxbench.solvers.fem.assembly import System
+from fluxbench.solvers.fem.flux_simulator import FluxSimulator
 
 Floats = NDArray[np.float64]
 
@@ -21,15 +21,9 @@ RESIDUAL = 1e-9
 
 
 @dataclass(frozen=True)
-class LinearSimulator:
-    """Noise-free sensor values of a linear problem.
+class LinearSimulator(FluxSimulator):
+    """Noise-free sensor values of a linear problem, by its sensor operator."""
 
-    Attributes:
-        problem: the flux problem.
-        operator: sensor operator G, shape (n, d), units of concentration per unit of flux.
-    """
-
-    problem: FluxProblem
     operator: Floats
 
     def measure(self, flux: Floats) -> Floats:

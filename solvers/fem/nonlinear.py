@@ -30,6 +30,7 @@ from scipy.cluster.vq import kmeans2
 from fluxbench.errors import InputError
 from fluxbench.solvers.fem.assembly import System
 from fluxbench.solvers.fem.direct import Factors, Reals
+from fluxbench.solvers.fem.flux_simulator import FluxSimulator, UnsolvedError
 
 Floats = NDArray[np.float64]
 
@@ -48,21 +49,6 @@ WIDTH = 16
 """A batch has a multiple of so many columns: BLAS computes others in another order, and bits must not change."""
 STRIDE = 7
 """Convergence and secant are judged on every so many unknowns; the final residual on all."""
-
-
-class UnsolvedError(InputError):
-    """A sample that cannot be solved.
-
-    Attributes:
-        sample: its index in the batch.
-    """
-
-    def __init__(self, sample: int, why: str) -> None:
-        super().__init__(sample, why)  # both, so that it can travel between ranks
-        self.sample, self.why = sample, why
-
-    def __str__(self) -> str:
-        return f"cannot be solved: {self.why}"
 
 
 @dataclass(frozen=True)
@@ -106,18 +92,16 @@ class LinearisationPoint:
 
 
 @dataclass(frozen=True)
-class NonlinearSimulator:
+class NonlinearSimulator(FluxSimulator):
     """Noise-free sensor values of a problem with reaction.
 
     Attributes:
         system: the discrete problem.
         points: linearisation points.
-        operator: None, since no matrix maps fluxes to sensor values.
     """
 
     system: System
     points: tuple[LinearisationPoint, ...]
-    operator: None = None
 
     @cached_property
     def _first_guess(self) -> tuple[Floats, Floats]:
@@ -223,7 +207,8 @@ def linearise(system: System, points: int = 16) -> NonlinearSimulator:
     """
     prior = system.problem.prior
     mean = np.full(prior.size, prior.clipped_moments[0])
-    middle = NonlinearSimulator(system, (LinearisationPoint.at(system, mean, newton(system, mean)),))
+    first = LinearisationPoint.at(system, mean, newton(system, mean))
+    middle = NonlinearSimulator(system.problem, None, system, (first,))
     if points == 1:
         return middle
     flux = prior.sample(0, f"{system.problem.name}/linearisation", 0, 200 * points)
@@ -232,7 +217,10 @@ def linearise(system: System, points: int = 16) -> NonlinearSimulator:
     centres = np.array([flux[label == k].mean(axis=0) for k in range(points) if (label == k).any()])
     states = middle.states(centres).T
     return NonlinearSimulator(
-        system, tuple(LinearisationPoint.at(system, *each) for each in zip(centres, states, strict=True))
+        system.problem,
+        None,
+        system,
+        tuple(LinearisationPoint.at(system, *each) for each in zip(centres, states, strict=True)),
     )
 
 

@@ -1,7 +1,7 @@
-"""The suite's problems, one file each.
+"""The suite's problems, one file each, and those that a program adds.
 
-Every module in this folder defines ``PROBLEM``: a problem of the suite, which can be solved, trained and scored under
-its name, and which no other file needs to know.
+Every module in this folder defines ``PROBLEM``, a :class:`~fluxbench.solvers.problem.Problem`: it can be solved,
+trained and scored under its name, and no other file needs to know it.
 """
 
 import re
@@ -11,25 +11,76 @@ from pkgutil import iter_modules
 from fluxbench.errors import InputError
 from fluxbench.solvers.boundary_flux import FluxProblem
 from fluxbench.solvers.joint_density import JointDensity
+from fluxbench.solvers.problem import FAMILIES, Family, GivenPairs, Problem
+
+PROBLEMS: dict[str, Problem] = {}
+"""By name."""
 
 
-def _collect() -> dict[str, JointDensity | FluxProblem]:
-    found: dict[str, JointDensity | FluxProblem] = {}
-    for file in iter_modules(__path__):
-        where = f"solvers/problems/{file.name}.py"
-        problem = getattr(import_module(f"{__name__}.{file.name}"), "PROBLEM", None)
-        if not isinstance(problem, JointDensity | FluxProblem):
-            raise InputError(f"{where}: expected it to define PROBLEM, found {problem!r}")
-        if problem.name in found:
-            raise InputError(f"{where}: expected a name of its own, found {problem.name!r}, which is another problem's")
-        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", problem.name):  # names become files
-            raise InputError(f"{where}: expected a name of small letters, digits, '-' and '.', found {problem.name!r}")
-        found[problem.name] = problem
+def register(problem: Problem | None, where: str = "register()") -> Problem:
+    """Add a problem under its name, and return it; one that is there already, and equal, is left.
+
+    Args:
+        problem: what is added.
+        where: file or call to name in an error.
+
+    Raises:
+        InputError: if it is no problem, or its name is another one's, or not one that files can have.
+    """
+    name, family = getattr(problem, "name", None), getattr(problem, "family", None)
+    if problem is None or family not in FAMILIES or not isinstance(name, str):
+        raise InputError(f"{where}: expected a problem such as PROBLEM = FluxProblem(...), found {problem!r}")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
+        raise InputError(f"{where}: expected a name of small letters, digits, '-' and '.', found {name!r}")
+    if PROBLEMS.setdefault(name, problem) != problem:
+        raise InputError(f"{where}: expected a name of its own, found {name!r}, which is another problem's")
+    return problem
+
+
+def problem(name: str) -> Problem:
+    """Return the problem of a name.
+
+    Raises:
+        InputError: if there is none, naming those that there are.
+    """
+    if name not in PROBLEMS:
+        raise InputError(f"problem: expected one of {', '.join(PROBLEMS)}, found {name!r}")
+    return PROBLEMS[name]
+
+
+def names(family: Family) -> list[str]:
+    """Return the names of all problems of a family."""
+    return [name for name, each in PROBLEMS.items() if each.family == family]
+
+
+def known(name: str) -> Problem | GivenPairs:
+    """Return the problem of a name, or one of given pairs for a name that the suite does not know."""
+    return PROBLEMS.get(name, GivenPairs(name))
+
+
+def flux_problem(name: str) -> FluxProblem:
+    """Return the flux problem of a name.
+
+    Raises:
+        InputError: if there is none.
+    """
+    found = problem(name)
+    if not isinstance(found, FluxProblem):
+        raise InputError(f"problem: expected one of {', '.join(names('flux'))}, found {name!r}")
     return found
 
 
-PROBLEMS = _collect()
-DENSITIES = {
-    name: problem for name in ("tanh", "bimodal", "spiral") if isinstance(problem := PROBLEMS[name], JointDensity)
-}
-FLUX_PROBLEMS = {name: problem for name, problem in PROBLEMS.items() if isinstance(problem, FluxProblem)}
+def joint_density(name: str) -> JointDensity:
+    """Return the joint density of a name.
+
+    Raises:
+        InputError: if there is none.
+    """
+    found = problem(name)
+    if not isinstance(found, JointDensity):
+        raise InputError(f"problem: expected one of {', '.join(names('densities'))}, found {name!r}")
+    return found
+
+
+for _file in iter_modules(__path__):
+    register(getattr(import_module(f"{__name__}.{_file.name}"), "PROBLEM", None), f"solvers/problems/{_file.name}.py")

@@ -19,7 +19,7 @@ from fluxbench.errors import InputError
 from fluxbench.training import checkpoints, cluster, grid
 from fluxbench.training.cells import Cell
 from fluxbench.training.cluster import Cluster
-from fluxbench.training.planning import Plan, Work, plan
+from fluxbench.training.planning import Plan, Job, plan
 from fluxbench.training.trainer import train
 from fluxbench.training.watch import Watch
 from tests.training.test_stacked import CELL, TUNED, agree, write_data
@@ -45,7 +45,7 @@ def plain(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Cel
     folder = tmp_path_factory.mktemp("plain")
 
     def trained(cell: Cell) -> checkpoints.Checkpoint:
-        path = folder / f"{cell.network_name}.pt"
+        path = folder / f"{cell.name}.pt"
         train(cell, data, path, "cpu")
         return path
 
@@ -55,8 +55,8 @@ def plain(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Cel
 class Meddler(Watch):
     """Does something when a network reports its first tick."""
 
-    def __init__(self, works: list[Work], network: str, meddle: Callable[[dict[str, Any]], None]) -> None:
-        super().__init__(works, {})
+    def __init__(self, jobs: list[Job], network: str, meddle: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(jobs, {})
         self._network, self._meddle = network, meddle
         self.meddled = 0
 
@@ -69,12 +69,12 @@ class Meddler(Watch):
             self._meddle(result)
 
 
-def works_of(cells: list[Cell], data: Path, folder: Path) -> list[Work]:
-    return [Work(cell, data, folder / f"{cell.network_name}.pt", cell.steps(2000)) for cell in cells]
+def jobs_of(cells: list[Cell], data: Path, folder: Path) -> list[Job]:
+    return [Job(cell, data, folder / f"{cell.name}.pt", cell.steps(2000)) for cell in cells]
 
 
-def way(there: Cluster, works: list[Work], name: str, ranks: int = 1) -> Plan:
-    return plan(there.resources, works, name, ranks, "cpu")  # type: ignore[arg-type]
+def way(there: Cluster, jobs: list[Job], name: str, ranks: int = 1) -> Plan:
+    return plan(there.resources, jobs, name, ranks, "cpu")  # type: ignore[arg-type]
 
 
 def test_packed_networks_are_the_plain_trainers_whatever_happens_beside_them(
@@ -82,18 +82,18 @@ def test_packed_networks_are_the_plain_trainers_whatever_happens_beside_them(
 ) -> None:
     """One of four diverges, the process of another is killed: bits of a quiet run, and one reason."""
     cells = [replace(LONG, seed=seed) for seed in range(3)]
-    works = works_of([*cells, WILD], data, tmp_path)
-    killer = Meddler(works, cells[1].network_name, lambda result: os.kill(result["pid"], signal.SIGKILL))
-    failed = grid.train_all(works, way(two_cores, works, "packed"), tmp_path / "ray", killer)
+    jobs = jobs_of([*cells, WILD], data, tmp_path)
+    killer = Meddler(jobs, cells[1].name, lambda result: os.kill(result["pid"], signal.SIGKILL))
+    failed = grid.train_all(jobs, way(two_cores, jobs, "packed"), tmp_path / "ray", killer)
     assert killer.meddled == 1
-    assert list(failed) == [WILD.network_name]
-    assert "training diverged before step 504: the loss is" in failed[WILD.network_name]
-    for work in works[:3]:
-        found, expected = checkpoints.load(work.path), checkpoints.load(plain(work.cell))
+    assert list(failed) == [WILD.name]
+    assert "training diverged before step 504: the loss is" in failed[WILD.name]
+    for job in jobs[:3]:
+        found, expected = checkpoints.load(job.path), checkpoints.load(plain(job.cell))
         assert found.finished
         assert torch.equal(found.generator, expected.generator)
         for name, weights in expected.model.items():
-            assert torch.equal(found.model[name], weights), (work.cell.seed, name)
+            assert torch.equal(found.model[name], weights), (job.cell.seed, name)
 
 
 def test_a_stack_is_the_plain_trainers_networks(
@@ -103,33 +103,33 @@ def test_a_stack_is_the_plain_trainers_networks(
     short = replace(LONG, recipe="short", hyperparameters=replace(TUNED, epochs=70))
     cells = [replace(short, seed=seed) for seed in range(3)]
     wild = replace(WILD, recipe="short", hyperparameters=replace(short.hyperparameters, learning_rate=1e30))
-    works = works_of([*cells, wild], data, tmp_path)
-    killer = Meddler(works, cells[1].network_name, lambda result: os.kill(result["pid"], signal.SIGKILL))
-    failed = grid.train_all(works, way(two_cores, works, "stacked"), tmp_path / "ray", killer)
+    jobs = jobs_of([*cells, wild], data, tmp_path)
+    killer = Meddler(jobs, cells[1].name, lambda result: os.kill(result["pid"], signal.SIGKILL))
+    failed = grid.train_all(jobs, way(two_cores, jobs, "stacked"), tmp_path / "ray", killer)
     assert killer.meddled == 1
-    assert list(failed) == [wild.network_name]
-    assert "training diverged before step" in failed[wild.network_name]
-    for work in works[:3]:
-        agree(work.path, plain(work.cell))
+    assert list(failed) == [wild.name]
+    assert "training diverged before step" in failed[wild.name]
+    for job in jobs[:3]:
+        agree(job.path, plain(job.cell))
 
 
 def test_processes_that_share_a_network_end_with_the_plain_trainers(
     two_cores: Cluster, data: Path, plain: Callable[[Cell], Path], tmp_path: Path
 ) -> None:
     """A TorchTrainer of two processes, one of which is killed; and another one whose network diverges."""
-    works = works_of([LONG, WILD], data, tmp_path)
+    jobs = jobs_of([LONG, WILD], data, tmp_path)
 
     def kill(result: dict[str, Any]) -> None:
         rank = next(each for each in psutil.Process().children(recursive=True) if "RayTrainWorker" in each.cmdline()[0])
         rank.kill()
 
-    killer = Meddler(works, LONG.network_name, kill)
-    failed = grid.train_all(works, way(two_cores, works, "ddp", 2), tmp_path / "ray", killer)
+    killer = Meddler(jobs, LONG.name, kill)
+    failed = grid.train_all(jobs, way(two_cores, jobs, "ddp", 2), tmp_path / "ray", killer)
     assert killer.meddled == 1
-    assert list(failed) == [WILD.network_name]
-    assert failed[WILD.network_name].startswith("training diverged before step 504: the loss is")
-    assert LONG.network_name in dashboard(two_cores, "/api/train/v2/runs/v1")
-    found, expected = checkpoints.load(works[0].path), checkpoints.load(plain(LONG))
+    assert list(failed) == [WILD.name]
+    assert failed[WILD.name].startswith("training diverged before step 504: the loss is")
+    assert LONG.name in dashboard(two_cores, "/api/train/v2/runs/v1")
+    found, expected = checkpoints.load(jobs[0].path), checkpoints.load(plain(LONG))
     assert found.finished
     assert torch.equal(found.generator, expected.generator)
     difference = max((found.model[name] - weights).abs().max().item() for name, weights in expected.model.items())
@@ -139,7 +139,7 @@ def test_processes_that_share_a_network_end_with_the_plain_trainers(
 
 def test_the_dashboard_shows_what_happens(two_cores: Cluster, data: Path, tmp_path: Path) -> None:
     """While a network trains, its pages answer those who have the token, and Prometheus finds the gauges."""
-    works = works_of([LONG], data, tmp_path)
+    jobs = jobs_of([LONG], data, tmp_path)
     found: dict[str, str] = {}
 
     def look(result: dict[str, Any]) -> None:
@@ -165,15 +165,15 @@ def test_the_dashboard_shows_what_happens(two_cores: Cluster, data: Path, tmp_pa
             time.sleep(0.5)
         return ""
 
-    watcher = Meddler(works, LONG.network_name, look)
-    assert grid.train_all(works, way(two_cores, works, "packed"), tmp_path / "ray", watcher) == {}
+    watcher = Meddler(jobs, LONG.name, look)
+    assert grid.train_all(jobs, way(two_cores, jobs, "packed"), tmp_path / "ray", watcher) == {}
     assert "<title>Ray Dashboard</title>" in found["/"]
     assert f'"ray_version": "{ray.__version__}"' in found["/api/version"]
     assert "ImplicitFunc" in found["/api/v0/actors"]  # trials
-    assert f'{LONG.network_name}: {{"step": 504' in found["/api/v0/logs/file"]
+    assert f'{LONG.name}: {{"step": 504' in found["/api/v0/logs/file"]
     for name in ("loss", "steps_per_second", "step", "gpu_memory"):
         lines = [line for line in found["metrics"].splitlines() if line.startswith(f"ray_fluxbench_{name}{{")]
-        assert any(f'network="{LONG.network_name}"' in line for line in lines), name
+        assert any(f'network="{LONG.name}"' in line for line in lines), name
 
 
 def dashboard(there: Cluster, path: str) -> str:

@@ -16,7 +16,7 @@ from fluxbench.solvers.data import datasets
 from fluxbench.solvers.data.datasets import Dataset, Split
 from fluxbench.training import checkpoints, ending, state
 from fluxbench.training.cells import Cell
-from fluxbench.training.planning import Work
+from fluxbench.training.planning import Job
 from fluxbench.training.recipes import Recipe
 from fluxbench.training.stacked import stacks, train_stack
 from fluxbench.training.trainer import train
@@ -57,17 +57,17 @@ def write_data(path: Path, samples: int, y_size: int) -> Path:
     return path
 
 
-def three(data: Path, folder: Path, recipe: Recipe = TUNED) -> list[Work]:
+def three(data: Path, folder: Path, recipe: Recipe = TUNED) -> list[Job]:
     """Cells that differ in noise and seed."""
     cells = [replace(CELL, noise=noise, seed=seed, hyperparameters=recipe) for noise, seed in NOISES_AND_SEEDS]
-    return [Work(cell, data, folder / f"{cell.seed}.pt", STEPS) for cell in cells]
+    return [Job(cell, data, folder / f"{cell.seed}.pt", STEPS) for cell in cells]
 
 
 NOISES_AND_SEEDS = ((0.0, 0), (0.05, 3), (0.2, 1))
 
 
-def plain(work: Work) -> None:
-    train(work.cell, work.data, work.path, "cpu")
+def plain(job: Job) -> None:
+    train(job.cell, job.data, job.path, "cpu")
 
 
 def test_a_stack_that_is_asked_to_end_keeps_every_epoch_and_goes_on_with_the_same_bits(
@@ -85,7 +85,7 @@ def test_a_stack_that_is_asked_to_end_keeps_every_epoch_and_goes_on_with_the_sam
             request.touch()
 
     assert not train_stack(asked, "cpu", ask)
-    assert [checkpoints.load(work.path).step for work in asked] == [56, 56, 56]
+    assert [checkpoints.load(job.path).step for job in asked] == [56, 56, 56]
     request.unlink()
     assert not train_stack(asked, "cpu")
     for one, other in zip(quiet, asked, strict=True):
@@ -159,20 +159,20 @@ def same_bits(found: Path, expected: Path) -> None:
 
 @pytest.mark.parametrize("recipe", [PAPER, TUNED], ids=["paper", "tuned"])
 def test_a_stack_ends_as_the_plain_trainer(recipe: Recipe, data: Path, tmp_path: Path) -> None:
-    works, alone = three(data, tmp_path / "stacked", recipe), three(data, tmp_path / "plain", recipe)
+    jobs, alone = three(data, tmp_path / "stacked", recipe), three(data, tmp_path / "plain", recipe)
     done: list[int] = []
     seen: list[tuple[str, float]] = []
-    failed = train_stack(works, "cpu", done.append, lambda cell, tick: seen.append((cell.network_name, tick["step"])))
+    failed = train_stack(jobs, "cpu", done.append, lambda cell, tick: seen.append((cell.name, tick["step"])))
     assert failed == {}
     assert sum(done) == 3 * STEPS
-    assert sorted(seen) == sorted((work.cell.network_name, s) for work in works for s in (40, 80, 120, 160, 192))
-    for work, other in zip(works, alone, strict=True):
+    assert sorted(seen) == sorted((job.cell.name, s) for job in jobs for s in (40, 80, 120, 160, 192))
+    for job, other in zip(jobs, alone, strict=True):
         plain(other)
-        agree(work.path, other.path)
-        assert checkpoints.load(work.path).finished
-        assert checkpoints.load(work.path).cell == work.cell
+        agree(job.path, other.path)
+        assert checkpoints.load(job.path).finished
+        assert checkpoints.load(job.path).cell == job.cell
     with pytest.raises(AssertionError):
-        agree(works[0].path, alone[1].path)
+        agree(jobs[0].path, alone[1].path)
 
 
 KILLED = """
@@ -211,7 +211,7 @@ def test_a_killed_stack_ends_with_the_same_bits(data: Path, tmp_path: Path) -> N
 
 
 def test_a_stack_stopped_between_two_checkpoints_falls_into_two(data: Path, tmp_path: Path) -> None:
-    quiet, works = three(data, tmp_path / "quiet"), three(data, tmp_path / "stopped")
+    quiet, jobs = three(data, tmp_path / "quiet"), three(data, tmp_path / "stopped")
     assert train_stack(quiet, "cpu") == {}
 
     def watch(cell: Cell, tick: state.Statistics) -> None:
@@ -219,13 +219,13 @@ def test_a_stack_stopped_between_two_checkpoints_falls_into_two(data: Path, tmp_
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        train_stack(works, "cpu", watch=watch)
-    assert [checkpoints.load(work.path).step for work in works] == [80, 40, 40]
-    parts = stacks(works, 32)
-    assert parts == [works[:1], works[1:]]
+        train_stack(jobs, "cpu", watch=watch)
+    assert [checkpoints.load(job.path).step for job in jobs] == [80, 40, 40]
+    parts = stacks(jobs, 32)
+    assert parts == [jobs[:1], jobs[1:]]
     for part in parts:
         assert train_stack(part, "cpu") == {}
-    for one, other in zip(works, quiet, strict=True):
+    for one, other in zip(jobs, quiet, strict=True):
         agree(one.path, other.path)
 
 
@@ -233,28 +233,28 @@ def test_a_stack_stopped_between_two_checkpoints_falls_into_two(data: Path, tmp_
 def test_either_trainer_goes_on_from_the_other(recipe: Recipe, data: Path, tmp_path: Path) -> None:
     folders = ("plain", "stacked first", "plain first")
     alone, stacked_first, plain_first = (three(data, tmp_path / name, recipe) for name in folders)
-    for work in alone:
-        plain(work)
+    for job in alone:
+        plain(job)
     with pytest.raises(StoppedError):
         train_stack(stacked_first, "cpu", stop_after(3 * 104))
-    for work in plain_first:
+    for job in plain_first:
         with pytest.raises(StoppedError):
-            train(work.cell, work.data, work.path, "cpu", stop_after(104))
-    assert {checkpoints.load(work.path).step for work in (*stacked_first, *plain_first)} == {80}
-    for work in stacked_first:
-        plain(work)
+            train(job.cell, job.data, job.path, "cpu", stop_after(104))
+    assert {checkpoints.load(job.path).step for job in (*stacked_first, *plain_first)} == {80}
+    for job in stacked_first:
+        plain(job)
     assert train_stack(plain_first, "cpu") == {}
-    for i, work in enumerate(alone):
-        agree(stacked_first[i].path, work.path)
-        agree(plain_first[i].path, work.path)
+    for i, job in enumerate(alone):
+        agree(stacked_first[i].path, job.path)
+        agree(plain_first[i].path, job.path)
 
 
 def test_a_cell_that_diverges_disturbs_nobody(data: Path, tmp_path: Path) -> None:
-    quiet, works = three(data, tmp_path / "quiet"), three(data, tmp_path / "disturbed")
+    quiet, jobs = three(data, tmp_path / "quiet"), three(data, tmp_path / "disturbed")
     assert train_stack(quiet, "cpu") == {}
     with pytest.raises(StoppedError):
-        train_stack(works, "cpu", stop_after(3 * 48))
-    sick = works[1]
+        train_stack(jobs, "cpu", stop_after(3 * 48))
+    sick = jobs[1]
     saved = checkpoints.load(sick.path)
     saved.model["layers.first.bias"][0] = float("nan")
     checkpoints.save(sick.path, saved)
@@ -262,8 +262,8 @@ def test_a_cell_that_diverges_disturbs_nobody(data: Path, tmp_path: Path) -> Non
 
     seen: list[tuple[str, float]] = []
     done: list[int] = []
-    failed = train_stack(works, "cpu", done.append, lambda cell, tick: seen.append((cell.network_name, tick["step"])))
-    name = sick.cell.network_name
+    failed = train_stack(jobs, "cpu", done.append, lambda cell, tick: seen.append((cell.name, tick["step"])))
+    name = sick.cell.name
     assert failed == {name: "training diverged before step 80: the loss is nan"}
     with pytest.raises(InputError) as plainly:
         plain(sick)
@@ -273,21 +273,21 @@ def test_a_cell_that_diverges_disturbs_nobody(data: Path, tmp_path: Path) -> Non
     assert name not in dict(seen)
     assert sum(done) == 3 * 80 + 2 * (STEPS - 80)
     for i in (0, 2):
-        same_bits(works[i].path, quiet[i].path)
+        same_bits(jobs[i].path, quiet[i].path)
 
 
 def test_a_stack_ends_where_all_its_cells_diverge(data: Path, tmp_path: Path) -> None:
-    works = three(data, tmp_path, replace(TUNED, learning_rate=1e30))
+    jobs = three(data, tmp_path, replace(TUNED, learning_rate=1e30))
     done: list[int] = []
-    failed = train_stack(works, "cpu", done.append)
+    failed = train_stack(jobs, "cpu", done.append)
     assert len(failed) == 3
     assert sum(done) == 3 * 40
-    assert not any(work.path.exists() for work in works)
+    assert not any(job.path.exists() for job in jobs)
 
 
 def test_cells_of_one_shape_are_stacked(data: Path, tmp_path: Path) -> None:
-    def work(name: str, data: Path, **changes: Any) -> Work:
-        return Work(replace(CELL, **changes), data, tmp_path / f"{name}.pt", STEPS)
+    def work(name: str, data: Path, **changes: Any) -> Job:
+        return Job(replace(CELL, **changes), data, tmp_path / f"{name}.pt", STEPS)
 
     twin = write_data(tmp_path / "twin.h5", 2000, 3)
     alike = [
@@ -308,31 +308,31 @@ def test_cells_of_one_shape_are_stacked(data: Path, tmp_path: Path) -> None:
     assert stacks([*alike[:3], *others, *alike[3:]], 8) == [alike, *([other] for other in others)]
     assert [len(stack) for stack in stacks(alike, 4)] == [2, 3]
     assert [len(stack) for stack in stacks(alike, 1)] == [1] * 5
-    assert [work for stack in stacks(alike, 3) for work in stack] == alike
+    assert [job for stack in stacks(alike, 3) for job in stack] == alike
     failed = train_stack([others[-1]], "cpu")
-    assert list(failed) == [others[-1].cell.network_name]
-    assert "missing.h5: not found" in failed[others[-1].cell.network_name]
+    assert list(failed) == [others[-1].cell.name]
+    assert "missing.h5: not found" in failed[others[-1].cell.name]
     with pytest.raises(ValueError, match=r"expected cells of one formulation, recipe, shape and step"):
         train_stack([alike[0], others[2]], "cpu")
 
 
 def test_cells_that_are_done_are_left_out(data: Path, tmp_path: Path) -> None:
-    works = three(data, tmp_path)
-    plain(works[0])
+    jobs = three(data, tmp_path)
+    plain(jobs[0])
     with pytest.raises(StoppedError):
-        train(works[1].cell, data, works[1].path, "cpu", stop_after(48))
+        train(jobs[1].cell, data, jobs[1].path, "cpu", stop_after(48))
     done: list[int] = []
-    parts = stacks(works, 8)
-    assert parts == [[works[1]], [works[2]]]
+    parts = stacks(jobs, 8)
+    assert parts == [[jobs[1]], [jobs[2]]]
     for part in parts:
         train_stack(part, "cpu", done.append)
     assert sum(done) == 2 * STEPS
-    assert stacks(works, 8) == []
-    before = works[0].path.stat().st_mtime_ns
-    assert train_stack(works, "cpu") == {}
-    assert works[0].path.stat().st_mtime_ns == before
+    assert stacks(jobs, 8) == []
+    before = jobs[0].path.stat().st_mtime_ns
+    assert train_stack(jobs, "cpu") == {}
+    assert jobs[0].path.stat().st_mtime_ns == before
     short = [
-        replace(work, path=tmp_path / "short.pt", cell=replace(work.cell, hyperparameters=GREEDY)) for work in works
+        replace(job, path=tmp_path / "short.pt", cell=replace(job.cell, hyperparameters=GREEDY)) for job in jobs
     ]
     assert stacks(short[:1], 8) == [short[:1]]  # not done, but impossible
     assert "expected at least a batch of 3000 samples" in str(train_stack(short[:1], "cpu"))
