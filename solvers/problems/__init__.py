@@ -18,7 +18,7 @@ PROBLEMS: dict[str, Problem] = {}
 
 
 def register(problem: Problem | None, where: str = "register()") -> Problem:
-    """Add a problem under its name, and return it; one that is there already, and equal, is left.
+    """Add a problem under its name, and return it.
 
     Args:
         problem: what is added.
@@ -32,8 +32,9 @@ def register(problem: Problem | None, where: str = "register()") -> Problem:
         raise InputError(f"{where}: expected a problem such as PROBLEM = FluxProblem(...), found {problem!r}")
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
         raise InputError(f"{where}: expected a name of small letters, digits, '-' and '.', found {name!r}")
-    if PROBLEMS.setdefault(name, problem) != problem:
+    if name in PROBLEMS:
         raise InputError(f"{where}: expected a name of its own, found {name!r}, which is another problem's")
+    PROBLEMS[name] = problem
     return problem
 
 

@@ -13,13 +13,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from fluxbench.bench.log_density import log_densities
 
 from fluxbench.bench import draw, layout, score
 from fluxbench.bench.cli import main
 from fluxbench.bench.config import Config, load
 from fluxbench.bench.files import samples
 from fluxbench.bench.files.samples import Integrator, PosteriorSamples
-from fluxbench.bench.log_density import log_densities
 from fluxbench.bench.report.pictures import style
 from fluxbench.bench.report.write import write_report, write_tables
 from fluxbench.errors import InputError
@@ -478,8 +478,10 @@ def test_info_names_every_library(capsys: pytest.CaptureFixture[str]) -> None:
     ("imports", "absent"),
     [
         (
-            ("fluxbench.training.trainer, fluxbench.training.stacked, fluxbench.bench.draw, "
-            "fluxbench.bench.studies.gpu_speed, fluxbench.bench.stages, fluxbench.bench.cli"),
+            (
+                "fluxbench.training.trainer, fluxbench.training.stacked, fluxbench.bench.draw, "
+                "fluxbench.bench.studies.gpu_speed, fluxbench.bench.stages, fluxbench.bench.cli"
+            ),
             ("dolfinx", "mpi4py", "petsc4py", "ufl", "ray"),
         ),
         ("fluxbench.solvers.data.generate, fluxbench.bench.stages, fluxbench.bench.cli", ("torch", "matplotlib", "ot")),

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from fluxbench.solvers.problems import DENSITIES, JointDensity, Spiral
+from fluxbench.solvers.joint_density import JointDensity
+from fluxbench.solvers.problems import joint_density, names
+from fluxbench.solvers.problems.spiral import Spiral
 
 
-@pytest.mark.parametrize("density", DENSITIES.values(), ids=DENSITIES)
+@pytest.mark.parametrize("density", [*map(joint_density, names("densities"))], ids=names("densities"))
 def test_conditional_agrees_with_a_thin_band_of_the_joint(density: JointDensity) -> None:
     x, y = density.simulate(0, "test", 0, 400_000)
     for value in density.y_values:
@@ -31,7 +33,7 @@ def test_spiral_conditional_has_the_density_that_its_definition_gives() -> None:
     assert samples.var() == pytest.approx(second - mean**2, rel=0.01)
 
 
-@pytest.mark.parametrize("density", DENSITIES.values(), ids=DENSITIES)
+@pytest.mark.parametrize("density", [*map(joint_density, names("densities"))], ids=names("densities"))
 def test_log_conditional_is_the_density_of_the_exact_samples(density: JointDensity) -> None:
     grid = np.linspace(-3.0, 5.0, 4_001)
     for y in density.y_values:
@@ -43,8 +45,8 @@ def test_log_conditional_is_the_density_of_the_exact_samples(density: JointDensi
 
 
 def test_moments_of_tanh_and_bimodal() -> None:
-    tanh = DENSITIES["tanh"].sample_conditional(0.5, 200_000, seed=0)
+    tanh = joint_density("tanh").sample_conditional(0.5, 200_000, seed=0)
     assert tanh.mean() == pytest.approx(np.tanh(0.5) + 0.3, abs=4 * 0.3 / np.sqrt(200_000))
-    cubes = DENSITIES["bimodal"].sample_conditional(-0.5, 200_000, seed=0) ** 3
+    cubes = joint_density("bimodal").sample_conditional(-0.5, 200_000, seed=0) ** 3
     assert cubes.mean() == pytest.approx(-0.5, abs=4 / np.sqrt(200_000))
     assert cubes.std() == pytest.approx(1.0, rel=0.01)

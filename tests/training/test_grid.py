@@ -19,7 +19,7 @@ from fluxbench.errors import InputError
 from fluxbench.training import checkpoints, cluster, grid
 from fluxbench.training.cells import Cell
 from fluxbench.training.cluster import Cluster
-from fluxbench.training.planning import Plan, Job, plan
+from fluxbench.training.planning import Job, Plan, plan
 from fluxbench.training.trainer import train
 from fluxbench.training.watch import Watch
 from tests.training.test_stacked import CELL, TUNED, agree, write_data

@@ -7,7 +7,7 @@ import pytest
 
 from fluxbench.errors import InputError
 from fluxbench.training.cells import Cell
-from fluxbench.training.planning import Resources, Job, device_of, plan
+from fluxbench.training.planning import Job, Resources, device_of, plan
 from fluxbench.training.recipes import RECIPES
 
 CELL = Cell("linear", "vp-k2", 0.1, "tuned", 0, RECIPES["tuned"]["flux"])

@@ -331,9 +331,7 @@ def test_cells_that_are_done_are_left_out(data: Path, tmp_path: Path) -> None:
     before = jobs[0].path.stat().st_mtime_ns
     assert train_stack(jobs, "cpu") == {}
     assert jobs[0].path.stat().st_mtime_ns == before
-    short = [
-        replace(job, path=tmp_path / "short.pt", cell=replace(job.cell, hyperparameters=GREEDY)) for job in jobs
-    ]
+    short = [replace(job, path=tmp_path / "short.pt", cell=replace(job.cell, hyperparameters=GREEDY)) for job in jobs]
     assert stacks(short[:1], 8) == [short[:1]]  # not done, but impossible
     assert "expected at least a batch of 3000 samples" in str(train_stack(short[:1], "cpu"))
 

@@ -6,13 +6,13 @@ import pytest
 from scipy import stats
 
 from fluxbench.bench.metrics import marginal, transport
-from fluxbench.solvers.problems import DENSITIES
+from fluxbench.solvers.problems import joint_density, names
 
 
 @pytest.mark.parametrize("power", [1, 2])
-@pytest.mark.parametrize("name", list(DENSITIES))
+@pytest.mark.parametrize("name", names("densities"))
 def test_binned_sinkhorn_agrees_with_all_points(name: str, power: int) -> None:
-    density = DENSITIES[name]
+    density = joint_density(name)
     one = density.sample_conditional(density.y_values[1], 600, seed=0)
     other = density.sample_conditional(density.y_values[1], 500, seed=1) + 0.05
     cost = np.abs(one[:, None] - other[None, :]) ** power

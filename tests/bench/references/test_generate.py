@@ -13,7 +13,7 @@ from fluxbench.bench import layout
 from fluxbench.bench.cli import main
 from fluxbench.bench.config import Config, load
 from fluxbench.bench.references import make
-from fluxbench.bench.stages import launcher
+from fluxbench.bench.stages.mpi import launcher
 
 REPOSITORY = Path(__file__).parents[3]
 CHANGES = [

@@ -1,5 +1,6 @@
 """Data sets under real MPI: rank-independent, restartable after kill -9, and guarded against what users get wrong."""
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -10,16 +11,16 @@ import h5py
 import numpy as np
 import pytest
 
-from fluxbench.bench.stages import launcher
+from fluxbench.bench.stages.mpi import launcher
 from fluxbench.errors import InputError
 from fluxbench.solvers.data import datasets
 from fluxbench.solvers.data.shards import Shards
 from fluxbench.solvers.fem.simulators import simulator
-from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.solvers.problems.linear import LINEAR
 from fluxbench.storage import exclusive
 from tests.processes import next_file_in
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 def command(
@@ -131,7 +132,7 @@ def test_the_death_of_a_rank_ends_the_job_and_loses_no_finished_shard(tmp_path: 
 def test_damaged_shards_are_made_again(tmp_path: Path) -> None:
     run(tmp_path / "quiet.h5")
     run(tmp_path / "hurt.h5")
-    shards = Shards(tmp_path / "hurt.h5", datasets.specification(tmp_path / "hurt.h5"))
+    shards = Shards(tmp_path / "hurt.h5", datasets.read(tmp_path / "hurt.h5").specification)
     whole = datasets.read(tmp_path / "hurt.h5").train
     for shard in shards.all[:2]:
         shards.write(shard, datasets.Split(whole.x[shard.start : shard.stop], whole.y[shard.start : shard.stop]))
@@ -148,7 +149,7 @@ def test_damaged_shards_are_made_again(tmp_path: Path) -> None:
 def test_unfinished_work_of_another_data_set_is_refused_and_kept(tmp_path: Path) -> None:
     run(tmp_path / "quiet.h5")
     folder = tmp_path / "other.h5.shards"
-    shards = Shards(tmp_path / "other.h5", datasets.specification(tmp_path / "quiet.h5") | {"seed": 1})
+    shards = Shards(tmp_path / "other.h5", datasets.read(tmp_path / "quiet.h5").specification | {"seed": 1})
     shards.write(shards.all[0], datasets.Split(np.zeros((2000, 30)), np.zeros((2000, 30))))
     line = error_line(run(tmp_path / "other.h5", 2))
     assert f"{folder}: made with seed = 1, but 0 is asked for" in line
@@ -209,10 +210,17 @@ def test_more_ranks_than_samples_are_refused(tmp_path: Path) -> None:
     assert "ranks: expected at most one a sample, found 3 for 2 samples" in line
 
 
+def package_with(folder: Path, name: str, text: str) -> dict[str, str]:
+    """Copy the package, with one more problem file, and return the environment in which it is found first."""
+    package = folder / "src" / "fluxbench"
+    shutil.copytree(REPOSITORY / "src" / "fluxbench", package, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
+    (package / "solvers" / "problems" / f"{name}.py").write_text(text)
+    return os.environ | {"PYTHONPATH": str(package.parent)}
+
+
 def test_another_problem_is_one_file(tmp_path: Path) -> None:
     """A bistable reaction in a plug flow with three rows of sensors: nothing else is touched, and MPI ranks know it."""
-    shutil.copytree(REPOSITORY / "solvers", tmp_path / "solvers", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "solvers" / "flux_problems" / "bistable.py").write_text(
+    text = (
         "from fluxbench.solvers.boundary_flux import FluxProblem, Polynomial\n"
         "PROBLEM = FluxProblem(\n"
         "    'bistable', velocity=Polynomial((3.0,)), kappa=0.5, start=1.0,\n"
@@ -221,7 +229,8 @@ def test_another_problem_is_one_file(tmp_path: Path) -> None:
         ")\n"
     )
     path = tmp_path / "bistable.h5"
-    subprocess.run(command(path, 2, "bistable", train=300, test=10), cwd=tmp_path, check=True)
+    environment = package_with(tmp_path, "bistable", text)
+    subprocess.run(command(path, 2, "bistable", train=300, test=10), env=environment, check=True)
     dataset = datasets.read(path)
     assert dataset.train.y.shape == (300, 9)
     assert dataset.specification["definition"]["reaction"] == {"coefficients": [0.0, -0.5, 1.5, -1.0]}
@@ -234,10 +243,16 @@ def test_the_papers_mesh_can_be_asked_for(tmp_path: Path) -> None:
     dataset = datasets.read(path)
     assert dataset.specification["discretisation"]["cells"] == [850, 200]
     assert dataset.operator is not None
-    exact = simulator(FLUX_PROBLEMS["linear"]).operator
+    exact = simulator(LINEAR).operator
     assert 1e-5 < np.linalg.norm(dataset.operator - exact) / np.linalg.norm(exact) < 1e-4
     assert 'made with mesh = "paper", but "aligned" is asked for' in error_line(run(path))
     assert "mesh: expected one of aligned, paper, found 'fine'" in error_line(run(path, mesh="fine"))
+
+
+def test_a_folder_of_the_users_own_does_not_win(tmp_path: Path) -> None:
+    for name in ("fluxbench", "solvers", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')")
+    subprocess.run(command(tmp_path / "x.h5", 2, train=10, test=10), cwd=tmp_path, check=True)
 
 
 def test_ranks_that_do_not_know_each_other_are_refused(tmp_path: Path) -> None:
@@ -250,21 +265,20 @@ def test_ranks_that_do_not_know_each_other_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = 1\n", "broken.py: expected it to define PROBLEM, a FluxProblem, found None"),
+        ("x = 1\n", "broken.py: expected a problem such as PROBLEM = FluxProblem(...), found None"),
         ("from fluxbench.solvers.problems.linear import PROBLEM\n", "'linear', which is another problem's"),
     ],
 )
 def test_a_broken_problem_file_is_named(text: str, message: str, tmp_path: Path) -> None:
-    shutil.copytree(REPOSITORY / "solvers", tmp_path / "solvers", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "solvers" / "flux_problems" / "broken.py").write_text(text)
+    environment = package_with(tmp_path, "broken", text)
     line = [sys.executable, "-c", "import fluxbench.solvers.problems"]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "InputError: solvers/flux_problems/" in done.stderr
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert "InputError: solvers/problems/" in done.stderr
     assert message in done.stderr
 
 
 def test_unknown_problems_and_empty_sizes_are_refused(tmp_path: Path) -> None:
-    assert "expected one of tanh, bimodal, spiral, linear, multi-operator, nonlinear, found 'heat'" in error_line(
+    assert "expected one of bimodal, linear, multi-operator, nonlinear, spiral, tanh, found 'heat'" in error_line(
         run(tmp_path / "x.h5", problem="heat")
     )
     assert "--train: expected 1 to 10,000,000 samples, found 0" in error_line(run(tmp_path / "x.h5", train=0))

@@ -14,7 +14,7 @@ from fluxbench.errors import InputError
 from fluxbench.solvers.data.shards import Part
 from fluxbench.storage import WAIT, exclusive, shared
 from tests.processes import next_file_in
-from tests.solvers.test_generate import REPOSITORY, assert_same_bits, command
+from tests.solvers.data.test_generate import REPOSITORY, assert_same_bits, command
 
 
 def make(path: Path, *part: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from fluxbench.solvers.data.staging import staged
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PROGRAM = """
 import shutil, sys
 from pathlib import Path

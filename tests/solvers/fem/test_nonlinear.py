@@ -15,8 +15,9 @@ from fluxbench.errors import InputError
 from fluxbench.solvers.boundary_flux import FluxProblem, Polynomial, poiseuille
 from fluxbench.solvers.fem import assembly, nonlinear
 from fluxbench.solvers.fem.discretisation import AlignedMesh, discretisation
-from fluxbench.solvers.fem.nonlinear import NonlinearSimulator, UnsolvedError, linearise, newton
-from fluxbench.solvers.fem.simulators import FluxSource, simulator
+from fluxbench.solvers.fem.flux_simulator import UnsolvedError
+from fluxbench.solvers.fem.nonlinear import NonlinearSimulator, linearise, newton
+from fluxbench.solvers.fem.simulators import simulator
 from fluxbench.solvers.problems.linear import LINEAR
 from fluxbench.solvers.problems.nonlinear import NONLINEAR
 
@@ -76,7 +77,7 @@ def test_a_sample_that_cannot_be_solved_is_named(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UnsolvedError, match=r"cannot be solved: expected a residual of at most 0 and"):
         production().measure(flux(5))
     with pytest.raises(InputError, match=r"^nonlinear: test sample 70[0-4] of seed 3: cannot be solved"):
-        FluxSource(NONLINEAR, production()).simulate(3, "test", 700, 705)
+        production().simulate(3, "test", 700, 705)
 
 
 def test_a_negative_concentration_is_an_error() -> None:
