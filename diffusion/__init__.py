@@ -1,1 +1,1 @@
-"""The mathematics of diffusion models: formulations, networks, losses, samplers. Needs torch alone."""
+"""The mathematics of diffusion models: formulations, networks, losses, samplers; needs torch alone."""

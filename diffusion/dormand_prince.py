@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 Slope = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""slope(x, t, rows): dx/dt at x (B, d) and t (B,); ``rows`` (B,) says which rows of the batch these are."""
+"""A right-hand side slope(x, t, rows): dx/dt at x (B, d) and t (B,); ``rows`` (B,) are their places in the batch."""
 
 _NODES = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
 _STAGES = (
@@ -37,14 +37,14 @@ def dormand_prince(
 
     Args:
         slope: right-hand side.
-        x: at the start, shape (B, d).
+        x: state at the start, shape (B, d).
         start: first time.
         end: last time.
-        tolerance: relative and absolute.
-        max_steps: after which it gives up.
+        tolerance: relative and absolute tolerance of the error of a step.
+        max_steps: largest number of steps of a row, those that are tried again included.
 
     Returns:
-        x at the end, shape (B, d), and evaluations of the slope a row, the mean over the batch.
+        The state at the end, shape (B, d), and evaluations of the slope a row, the mean over the batch.
 
     Raises:
         RuntimeError: if a row needs more than ``max_steps`` steps or turns non-finite.
@@ -53,7 +53,7 @@ def dormand_prince(
     direction = 1.0 if end > start else -1.0
     result = torch.empty_like(x)
     rows = torch.arange(count, device=x.device)
-    gone = torch.zeros(count, dtype=torch.float64, device=x.device)  # of the way
+    gone = torch.zeros(count, dtype=torch.float64, device=x.device)  # time that each row has covered
     h = torch.full_like(gone, _FIRST_SHARE * length)
     first = slope(x, start + direction * gone, rows)  # the last stage of an accepted step is the first of the next
     evaluations = count
@@ -90,6 +90,7 @@ def dormand_prince(
 
 
 def _combine(weights: tuple[float, ...], stages: list[Tensor]) -> Tensor:
+    """Return the weighted sum of stages, without those of weight zero."""
     total = torch.zeros_like(stages[0])
     for weight, stage in zip(weights, stages, strict=True):
         if weight != 0.0:

@@ -1,4 +1,4 @@
-"""Forward processes: what turns data into noise (sections 2.1-2.3, Table 1, Appendix A).
+"""Forward processes, which turn data into noise (sections 2.1-2.3, Table 1, Appendix A).
 
 Every formulation is one instance of the drift-diffusion equation (Eq. 17)
 
@@ -36,36 +36,36 @@ else:
 
 
 class Formulation(ABC):
-    """m, sigma, beta and g2 as functions of the time t in [0, 1]."""
+    """A forward process: m, sigma, beta and g2 as functions of the time t in [0, 1], of any shape, which they keep."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """How configurations, files and tables call it; :func:`formulation` reads it back."""
+        """Name in configurations, files and tables, from which :func:`formulation` makes the same process again."""
 
     @abstractmethod
     def m(self, t: Tensor) -> Tensor:
-        """Mean coefficient of the kernel."""
+        """Return m, the factor of the data in the kernel's mean m x_0, at times t."""
 
     @abstractmethod
     def sigma(self, t: Tensor) -> Tensor:
-        """Standard deviation of the kernel."""
+        """Return sigma, the standard deviation of the kernel, at times t."""
 
     @abstractmethod
     def beta(self, t: Tensor) -> Tensor:
-        """Twice the drift rate."""
+        """Return beta, twice the rate of the drift -(beta/2) x, at times t."""
 
     @abstractmethod
     def g2(self, t: Tensor) -> Tensor:
-        """Diffusion (the paper's gamma)."""
+        """Return g2, the squared coefficient of the noise dW (the paper's gamma), at times t."""
 
     @abstractmethod
     def noise_ratio(self, t: Tensor) -> Tensor:
-        """sigma~ = sigma/m, increasing from 0; exact where sigma is small."""
+        """Return sigma~ = sigma/m at times t, increasing from 0 and exact where sigma is small."""
 
     @abstractmethod
     def time(self, noise_ratio: Tensor) -> Tensor:
-        """The time t at which sigma/m has the given value, shape as given; above 1 beyond the end of the process."""
+        """Return the times at which sigma/m has the given values, shape as given; above 1 beyond the process's end."""
 
     @property
     def terminal_std(self) -> float:
@@ -88,13 +88,13 @@ class Formulation(ABC):
         return -half_beta[:, None] * x - half_g2[:, None] * score
 
     def sampling_end(self, t_min: float, noise_ratio_min: float) -> float:
-        """The time at which sampling stops: not below ``t_min``, nor where sigma/m falls below ``noise_ratio_min``."""
+        """Return the time at which sampling stops, at least ``t_min`` and with sigma/m at least ``noise_ratio_min``."""
         return max(t_min, self.time(torch.tensor(noise_ratio_min, dtype=torch.float64)).item())
 
 
 @dataclass(frozen=True)
 class VarianceExploding(Formulation):
-    """beta = 0 and g2 given: m = 1 and sigma^2 = int_0^t g2 (section 2.1).
+    """The variance exploding process: beta = 0 and g2 given, hence m = 1 and sigma^2 = int_0^t g2 (section 2.1).
 
     The "geometric" schedule of the paper's Appendix B, as the authors' code has it: g2 = sigma_max^(2t), hence
     sigma^2 = (sigma_max^(2t) - 1) / (2 ln sigma_max).
@@ -143,7 +143,9 @@ class VarianceExploding(Formulation):
 
 @dataclass(frozen=True)
 class LinearVarianceExploding(Formulation):
-    """beta = 0 and sigma = sigma_max t, hence m = 1 and g2 = 2 sigma_max^2 t (Karras et al. 2022, Table 1).
+    """The variance exploding process with sigma = sigma_max t: beta = 0, hence m = 1 and g2 = 2 sigma_max^2 t.
+
+    The schedule of Karras et al. (2022, Table 1).
 
     Attributes:
         sigma_max: sigma at the end, above 0.
@@ -187,7 +189,7 @@ class LinearVarianceExploding(Formulation):
 
 @dataclass(frozen=True)
 class VariancePreserving(Formulation):
-    """The paper's family of order k > 0 (Eqs 13-18); k = 2 is the variance preserving process of Song et al. (2021).
+    """The paper's variance preserving family of order k > 0 (Eqs 13-18); k = 2 is the process of Song et al. (2021).
 
     The substitution x -> m x in the variance exploding process with m = (1 + sigma_VE^k)^(-1/k) keeps the variance
     bounded: sigma = m sigma_VE = (1 - m^k)^(1/k) tends to 1 as m tends to 0. Written in terms of beta,
@@ -196,6 +198,11 @@ class VariancePreserving(Formulation):
 
     beta grows linearly from beta_min to beta_max. 1 - m^k is computed by expm1, exact as t -> 0. There g2 diverges
     (integrably) for k > 2 and vanishes for k < 2.
+
+    Attributes:
+        k: order.
+        beta_min: beta at t = 0, above 0.
+        beta_max: beta at t = 1.
     """
 
     k: float = 2.0
@@ -214,9 +221,11 @@ class VariancePreserving(Formulation):
         return f"vp-k{self.k:g}"
 
     def _log_m(self, t: Tensor) -> Tensor:
+        """Return log m = -1/2 int_0^t beta."""
         return -0.5 * t * (self.beta_min + 0.5 * t * (self.beta_max - self.beta_min))
 
     def _one_minus_mk(self, t: Tensor) -> Tensor:
+        """Return 1 - m^k, exact as t vanishes."""
         return -torch.expm1(self.k * self._log_m(t))
 
     @override
@@ -248,11 +257,11 @@ class VariancePreserving(Formulation):
 
 
 def formulation(name: str, sigma_max: float) -> Formulation:
-    """The formulation called ``name``: ``"ve"``, ``"ve-linear"``, or ``"vp-k2"`` and so on for every order k > 0.
+    """Return the formulation called ``name``: ``"ve"``, ``"ve-linear"``, or ``"vp-k2"`` and so on for orders k > 0.
 
     Args:
-        name: as in :attr:`Formulation.name`.
-        sigma_max: for the variance exploding schedules; the paper sets it by problem.
+        name: a :attr:`Formulation.name`.
+        sigma_max: of the variance exploding schedules; the paper sets it by problem.
 
     Raises:
         ValueError: if no formulation has that name.

@@ -1,4 +1,4 @@
-"""Log-density of a model, along the probability-flow ODE (Chen et al. 2018; Song et al. 2021, section 4.3).
+"""Log-density of a diffusion model along the probability-flow ODE (Chen et al. 2018; Song et al. 2021, section 4.3).
 
 The flow f = -(beta/2) x - (g2/2) s carries the model's density from t_min to t = 1, where it is N(0, terminal_std^2 I):
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LogDensity:
-    """Log-densities and what they cost.
+    """Log-densities of B points and their cost.
 
     Attributes:
         value: natural logarithm of the density at t_min, shape (B,), in units of x^-d.
-        evaluations: evaluations of score and divergence a row, the mean over the batch.
+        evaluations: evaluations of score and divergence a point, the mean over the batch.
     """
 
     value: Tensor
@@ -44,20 +44,20 @@ def log_density(
     tolerance: float = 1e-5,
     probes: Tensor | None = None,
 ) -> LogDensity:
-    """Log-density at t_min of the samples that the probability-flow ODE yields from N(0, terminal_std^2 I).
+    """Return the log-density at t_min of the samples that the probability-flow ODE yields from N(0, terminal_std^2 I).
 
     Every row is integrated on its own, with steps of its own: its result does not depend on the batch.
 
     Args:
-        score: as for the samplers; it must be differentiable in x.
+        score: score(x, t, rows), as for the samplers, differentiable in x.
         formulation: the forward process.
-        x: where, shape (B, d).
-        t_min: at which time, above 0: the density is that of m x_0 + sigma z.
-        tolerance: of the Runge-Kutta method, relative and absolute.
+        x: points at which the density is wanted, shape (B, d).
+        t_min: time at which it is wanted, above 0: the density is that of m x_0 + sigma z.
+        tolerance: tolerance of the Runge-Kutta method, relative and absolute.
         probes: v, shape (P, B, d), for Hutchinson's estimate; None for the exact divergence.
 
     Raises:
-        RuntimeError: if the integration fails.
+        RuntimeError: if a row turns non-finite or needs too many steps.
     """
     size = x.shape[1]
 
@@ -85,5 +85,6 @@ def log_density(
 
 
 def _gradient(values: Tensor, x: Tensor) -> Tensor:
+    """Return the gradient of the sum of values with respect to x, shape of x."""
     (found,) = torch.autograd.grad(values.sum(), x, retain_graph=True)
     return found

@@ -1,4 +1,4 @@
-"""Denoising score matching (Eqs 29-33, 42-45), and the times at which it is asked for."""
+"""Denoising score matching (Eqs 29-33, 42-45), and the distribution of times at which a network is trained."""
 
 import math
 
@@ -10,7 +10,7 @@ from fluxbench.diffusion.networks import ScoreNetwork
 
 
 def denoising_score_matching(network: ScoreNetwork, x0: Tensor, y: Tensor, t: Tensor, z: Tensor) -> Tensor:
-    """Mean over the batch of w |sigma s_theta(m x0 + sigma z, y, t) + z|^2, summed over components (Eq. 45).
+    """Return the mean over a batch of w |sigma s_theta(m x0 + sigma z, y, t) + z|^2, summed over components (Eq. 45).
 
     The minimiser is the score of p_t(x | y), because -z / sigma is the score of the kernel. The paper's weight w is 1;
     a preconditioned network has its own.
@@ -18,12 +18,12 @@ def denoising_score_matching(network: ScoreNetwork, x0: Tensor, y: Tensor, t: Te
     Args:
         network: estimates sigma s_theta.
         x0: data, shape (..., B, d).
-        y: their measurements, shape (..., B, n).
+        y: measurements of the data, shape (..., B, n).
         t: times, shape (..., B), float64.
         z: standard normal numbers, shape (..., B, d).
 
     Returns:
-        The loss of each batch, shape (...): of one batch a scalar.
+        The loss of each batch, shape (...): a scalar for one batch.
     """
     m = network.formulation.m(t).to(x0.dtype)[..., None]
     sigma = network.formulation.sigma(t).to(x0.dtype)[..., None]
@@ -32,29 +32,31 @@ def denoising_score_matching(network: ScoreNetwork, x0: Tensor, y: Tensor, t: Te
 
 
 class DenoisingLoss(nn.Module):
-    """:func:`denoising_score_matching` as the forward pass of a module, which data-parallel training wraps."""
+    """A module whose forward pass is :func:`denoising_score_matching`, which data-parallel training wraps."""
 
     def __init__(self, network: ScoreNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x0: Tensor, y: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        """The loss; arguments and shape as there."""
+        """Return the loss of each batch, shape (...); arguments as of :func:`denoising_score_matching`."""
         return denoising_score_matching(self.network, x0, y, t, z)
 
 
 def log_normal_times(formulation: Formulation, u: Tensor, mean: float, std: float, noise_ratio_min: float) -> Tensor:
-    """Times at which log(sigma/m) is normal, cut off at ``noise_ratio_min`` and at t = 1 (Karras et al. 2022, Table 1).
+    """Map quantiles to times at which log(sigma/m) is normal, cut off at ``noise_ratio_min`` and at t = 1.
+
+    The noise levels of training of Karras et al. (2022, Table 1).
 
     Args:
         formulation: gives the time of a noise ratio.
         u: uniform numbers in (0, 1), any shape, float64: the quantiles.
-        mean: of log(sigma/m) before it is cut off.
-        std: likewise.
-        noise_ratio_min: where the distribution ends, above 0.
+        mean: mean of log(sigma/m) before the cut.
+        std: standard deviation of log(sigma/m) before the cut.
+        noise_ratio_min: least sigma/m, above 0.
 
     Returns:
-        Times, shape of u.
+        Times in (0, 1], shape of u.
     """
     end = formulation.noise_ratio(torch.ones((), dtype=u.dtype, device=u.device))
     low = 0.5 * (1.0 + math.erf((math.log(noise_ratio_min) - mean) / (std * math.sqrt(2.0))))

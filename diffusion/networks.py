@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from fluxbench.diffusion.integrators.integrator import Score
 
 FEATURES = 4
-"""Numbers by which a network is told the time or the noise."""
+"""Number of features by which a network is told the time or the noise level."""
 
 
 def time_features(t: Tensor) -> Tensor:
-    """[t - 1/2, cos 2 pi t, sin 2 pi t, -cos 4 pi t] (Eq. 59, from the authors' code), shape t.shape + (4,)."""
+    """Return [t - 1/2, cos 2 pi t, sin 2 pi t, -cos 4 pi t] (Eq. 59, from the authors' code), shape t.shape + (4,)."""
     angle = 2.0 * math.pi * t
     return torch.stack([t - 0.5, torch.cos(angle), torch.sin(angle), -torch.cos(2.0 * angle)], dim=-1)
 
 
 def noise_features(noise_ratio: Tensor) -> Tensor:
-    """[l / 4, sin(l / 2), cos(l / 2), sin l] with l = log(sigma/m), shape noise_ratio.shape + (4,)."""
+    """Return [l / 4, sin(l / 2), cos(l / 2), sin l] with l = log(sigma/m), shape noise_ratio.shape + (4,)."""
     level = torch.log(noise_ratio)
     return torch.stack([level / 4.0, torch.sin(level / 2.0), torch.cos(level / 2.0), torch.sin(level)], dim=-1)
 
@@ -53,26 +53,27 @@ class ScoreNetwork(nn.Module):
         self.layers = body
 
     def noise_prediction(self, x: Tensor, y: Tensor, t: Tensor) -> Tensor:
-        """Sigma s_theta, the network's estimate of -z; arguments and shape as in :meth:`forward`."""
+        """Return sigma s_theta, the estimate of -z, at x (B, d) given y (B, n) at times t (B,), shape (B, d)."""
         return self.layers(torch.cat([time_features(t).to(x.dtype), x, y], dim=-1))
 
     def loss_weight(self, t: Tensor) -> Tensor:
-        """What the squared error of sigma s_theta counts at times t (B,), shape (B,): 1 (Eq. 45)."""
+        """Return the loss's weight of the squared error of sigma s_theta at times t (B,), shape (B,): 1 (Eq. 45)."""
         return torch.ones_like(t)
 
     def forward(self, x: Tensor, y: Tensor, t: Tensor) -> Tensor:
-        """Score at x (B, d) given y (B, n) at times t (B,), shape (B, d)."""
+        """Return the score at x (B, d) given y (B, n) at times t (B,), shape (B, d)."""
         return self.noise_prediction(x, y, t) / self.formulation.sigma(t).to(x.dtype)[..., None]
 
 
 class PreconditionedNetwork(ScoreNetwork):
-    """F estimates what is hard to know, and is scaled to a denoiser (Karras et al. 2022, section 5).
+    """A score network whose body F is scaled to a denoiser with input and target of unit variance.
 
     For data of unit variance, in x~ = x/m and sigma~ = sigma/m, the denoiser is
 
         D(x~) = x~ / (1 + sigma~^2) + sigma~ / (1 + sigma~^2)^(1/2) F(x~ / (1 + sigma~^2)^(1/2), y, sigma~),
 
-    so that input and target of F have unit variance at every noise level. Then sigma s_theta = (D - x~) / sigma~ is
+    so that input and target of F have unit variance at every noise level (Karras et al. 2022, section 5). Then
+    sigma s_theta = (D - x~) / sigma~ is
 
         sigma s_theta = F / (1 + sigma~^2)^(1/2) - sigma~ x~ / (1 + sigma~^2),
 
@@ -89,7 +90,7 @@ class PreconditionedNetwork(ScoreNetwork):
 
     @override
     def loss_weight(self, t: Tensor) -> Tensor:
-        """1 + sigma~^2: the squared error of F counts the same at every noise level."""
+        """Return 1 + sigma~^2 at times t (B,), so that the squared error of F counts the same at every noise level."""
         return 1.0 + self.formulation.noise_ratio(t).square()
 
 
@@ -104,7 +105,7 @@ def given(network: Callable[[Tensor, Tensor, Tensor], Tensor], y: Tensor) -> "Sc
 
 
 def perceptron(size: int, out_size: int, hidden_layers: int, width: int) -> nn.Module:
-    """The paper's network (Appendix B): a multilayer perceptron with ReLU."""
+    """Build the paper's network (Appendix B): a multilayer perceptron with ReLU, ``size`` to ``out_size`` numbers."""
     layers: list[nn.Module] = []
     for _ in range(hidden_layers):
         layers += [nn.Linear(size, width), nn.ReLU()]
@@ -113,9 +114,15 @@ def perceptron(size: int, out_size: int, hidden_layers: int, width: int) -> nn.M
 
 
 class ResidualNetwork(nn.Module):
-    """h_1 = A_0 u, h_(i+1) = h_i + A_i silu(h_i), then A silu(h_L): a perceptron's products, with ways past them.
+    """A perceptron with skip connections: h_1 = A_0 u, h_(i+1) = h_i + A_i silu(h_i), then A silu(h_L).
 
     The last layer starts at zero, so that an untrained denoiser is that of a Gaussian of unit variance.
+
+    Args:
+        size: numbers of an input u.
+        out_size: numbers of an output.
+        hidden_layers: L.
+        width: numbers of every h_i.
     """
 
     def __init__(self, size: int, out_size: int, hidden_layers: int, width: int) -> None:
@@ -127,7 +134,7 @@ class ResidualNetwork(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, u: Tensor) -> Tensor:
-        """Values at u (B, size), shape (B, out_size)."""
+        """Return the network's values at u (B, size), shape (B, out_size)."""
         h = self.first(u)
         for block in self.blocks:
             h = h + block(nn.functional.silu(h))

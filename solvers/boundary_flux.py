@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Polynomial:
-    """c_0 + c_1 s + c_2 s^2 + ..., for numbers, arrays and symbolic expressions alike."""
+    """The polynomial c_0 + c_1 s + c_2 s^2 + ..., for numbers, arrays and symbolic expressions alike."""
 
     coefficients: tuple[float, ...] = ()
 
     def __call__(self, s: Any) -> Any:
-        """The value at ``s``, by Horner's rule."""
+        """Return the value at ``s``, by Horner's rule."""
         *lower, highest = self.coefficients or (0.0,)
         if not lower:
             return 0.0 * s + highest
@@ -53,23 +53,30 @@ class Polynomial:
 
     @property
     def derivative(self) -> "Polynomial":
-        """The polynomial's derivative."""
+        """The derivative, which is a polynomial again."""
         return Polynomial(tuple(k * c for k, c in enumerate(self.coefficients) if k > 0))
 
 
 def poiseuille(max_velocity: float) -> Polynomial:
-    """U_max 4 s (1 - s), the parabolic profile between two walls; s = y/H."""
+    """Return the parabolic velocity between two walls, 4 max_velocity s (1 - s) with s = y/H."""
     return Polynomial((0.0, 4.0 * max_velocity, -4.0 * max_velocity))
 
 
 def logistic(rate: float, capacity: float) -> Polynomial:
-    """R u (1 - u/K): growth at rate r up to the capacity K."""
+    """Return logistic growth, rate u (1 - u/capacity), as a reaction of the concentration u."""
     return Polynomial((0.0, rate, -rate / capacity))
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The channel and the flux segments on its two walls."""
+    """The channel and the flux segments on its two walls, in units of the domain.
+
+    Attributes:
+        length: L, along the flow.
+        height: H, between the walls.
+        flux_length: L_q, the part of each wall that has segments.
+        segments: number of equal segments of each wall.
+    """
 
     length: float = 8.5
     height: float = 2.0
@@ -82,7 +89,7 @@ class Geometry:
 
     @property
     def edges(self) -> Floats:
-        """X of the segments' ends, shape (segments + 1,)."""
+        """Positions x of the ends of a wall's segments, shape (segments + 1,)."""
         return np.linspace(0.0, self.flux_length, self.segments + 1)
 
     @property
@@ -98,6 +105,12 @@ class FluxPrior:
 
     The covariance is std^2 exp(-|c_i - c_j|^2 / (2 length_scale^2)). Both walls belong to one Gaussian process: the
     distance is Euclidean in the plane, as the text says literally. std = 1 and length_scale = 2 domain units: choice.
+
+    Attributes:
+        centres: of the segments, in the plane.
+        mean: of the Gaussian process, in units of flux.
+        std: of the Gaussian process, in units of flux.
+        length_scale: distance over which fluxes are correlated, in units of the domain.
     """
 
     centres: tuple[tuple[float, float], ...]
@@ -112,7 +125,7 @@ class FluxPrior:
 
     @property
     def size(self) -> int:
-        """Number of fluxes."""
+        """Number of fluxes d, one for each segment of both walls."""
         return len(self.centres)
 
     @cached_property
@@ -142,35 +155,37 @@ class FluxPrior:
         return float(first), float(np.sqrt(second - first**2))
 
     def sample(self, seed: int, stream: str, start: int, stop: int) -> Floats:
-        """Fluxes of samples ``start`` to ``stop - 1``, shape (stop - start, size)."""
+        """Draw the fluxes of samples ``start`` to ``stop - 1`` of a stream, shape (stop - start, size)."""
         z = streams.normals(seed, stream, start, stop, self.size)
         # einsum without BLAS: a sample's bits must not depend on how many samples are drawn with it.
         return np.maximum(0.0, self.mean + np.einsum("ij,kj->ik", z, self.root, optimize=False))
 
 
 def smooth(geometry: Geometry) -> FluxPrior:
-    """The paper's prior on the segments of ``geometry``."""
+    """Return the paper's prior of the fluxes on the segments of ``geometry``."""
     return FluxPrior(tuple((float(x), float(y)) for x, y in geometry.centres))
 
 
 CHANNEL = Geometry()
+"""The paper's channel: 8.5 x 2, with fifteen segments on each wall."""
 SMOOTH = smooth(CHANNEL)
+"""The paper's prior on the segments of its channel."""
 
 
 @dataclass(frozen=True)
 class FluxProblem:
-    """One inverse problem: where the species flows, how it reacts, what is inferred, what is measured.
+    """A boundary-flux problem: where the species flows, how it reacts, what is inferred, what is measured.
 
     Attributes:
-        name: names its data sets and random streams.
-        velocity: v(s) along the channel, s = y/H.
+        name: of the problem, its data sets and its random streams.
+        velocity: v(s) along the channel, with s = y/H.
         kappa: diffusivity.
-        reaction: f(u), what the species gains.
+        reaction: f(u), the rate at which the species grows.
         start: the concentration from which Newton's method starts; decides the branch where there are several.
         geometry: channel and segments.
-        prior: of the fluxes.
+        prior: distribution of the fluxes.
         sensor_rows: y of the rows of sensors.
-        sensor_columns: x of the sensors of a row; None is above the segments' centres (choice).
+        sensor_columns: x of the sensors of a row; None puts them above the segments' centres (choice).
         sensors_on: probability that a sensor works, independently of the others (section 6.2.1).
     """
 
@@ -235,7 +250,7 @@ class FluxProblem:
 
     @property
     def peclet(self) -> float:
-        """V(1/2) (H/2) / kappa, by the velocity in the middle."""
+        """The Peclet number v(1/2) (H/2) / kappa, by the velocity in the middle of the channel."""
         return float(self.velocity(0.5)) * self.geometry.height / 2.0 / self.kappa
 
     def simulator(self, mesh: str = "aligned") -> "FluxSimulator":

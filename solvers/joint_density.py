@@ -1,4 +1,4 @@
-"""The three joint densities p(x, y) of section 6.1 (Eqs 47-49): Tanh, Bimodal and Spiral.
+"""Joint densities p(x, y) of two scalars, such as the three of section 6.1 (Eqs 47-49): Tanh, Bimodal and Spiral.
 
 The paper's equations are lost; these are the definitions in the authors' public code for the same names. Both x
 and y are scalars without units. Each density knows its joint sampler and its exact conditional p(x | y), which is
@@ -22,7 +22,7 @@ class JointDensity(ABC):
     """Uniform numbers that one joint sample consumes."""
 
     y_values: ClassVar[tuple[float, ...]]
-    """Where Table 2 conditions (choice: the paper's values are lost)."""
+    """Values of y on which Table 2 conditions (choice: the paper's are lost)."""
 
     family: ClassVar[Family] = "densities"
     x_size: ClassVar[int] = 1
@@ -38,23 +38,23 @@ class JointDensity(ABC):
 
     @abstractmethod
     def joint(self, u: Floats) -> tuple[Floats, Floats]:
-        """Map uniforms of shape (N, width) to samples x and y of shape (N,)."""
+        """Map uniform numbers of shape (N, width) to joint samples x and y, each of shape (N,)."""
 
     @abstractmethod
     def conditional(self, y: float, u: Floats) -> Floats:
-        """Map uniforms of shape (N, 2) to exact samples of p(x | y), shape (N,)."""
+        """Map uniform numbers of shape (N, 2) to exact samples of p(x | y) at one y, shape (N,)."""
 
     @abstractmethod
     def log_conditional(self, x: Floats, y: float) -> Floats:
-        """Log p(x | y), natural, for x of shape (N,)."""
+        """Return the natural logarithm of p(x | y) for x of shape (N,) at one y, shape (N,)."""
 
     def simulate(self, seed: int, split: str, start: int, stop: int) -> tuple[Floats, Floats]:
-        """Joint samples ``start`` to ``stop - 1``: x of shape (N, 1) and y of shape (N, 1)."""
+        """Draw joint samples ``start`` to ``stop - 1`` of a split: x of shape (N, 1) and y of shape (N, 1)."""
         x, y = self.joint(streams.uniforms(seed, f"{self.name}/{split}", start, stop, self.width))
         return x[:, None], y[:, None]
 
     def sample_conditional(self, y: float, count: int, seed: int, stream: str = "exact") -> Floats:
-        """``count`` exact samples of p(x | y), shape (count,)."""
+        """Draw ``count`` exact samples of p(x | y) at one y from a stream of random numbers, shape (count,)."""
         return self.conditional(y, streams.uniforms(seed, f"{self.name}/{stream}/{y!r}", 0, count, 2))
 
     @property

@@ -1,5 +1,5 @@
-"""Metrics of posterior samples, one number a measurement each: whoever reports them takes the mean and says its error.
+"""Metrics of posterior samples, mostly one number a measurement, of which a report gives the mean and its error.
 
-`transport` compares samples of scalars, `marginal` each component of a vector and `joint` all of them together with a
-reference; `calibration` needs the truths alone.
+`transport` compares samples of scalars with a reference, `marginal` each component of a vector and `joint` all of them
+together; `calibration` needs the truths alone.
 """

@@ -1,21 +1,20 @@
-"""Whether posteriors are calibrated, by the truths alone: no reference is needed.
+"""Tests of calibration by the truths alone, without a reference.
 
 Where truth and measurement come from the model, the truth is one more sample of the exact posterior. Both tests rank it
 among the S samples of its measurement; ranks of exact posteriors are uniform on 0, ..., S.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import kstest
 
-Floats = NDArray[np.floating]
+from fluxbench.arrays import Reals
 
 GROUPS = 50
-"""Of measurements, left out one after the other."""
+"""Groups of measurements that the jackknife leaves out, one after the other."""
 
 
-def ranks(samples: Floats, truth: Floats, seed: int = 0) -> Floats:
-    """Ranks of true components (M, d) among samples (M, S, d) as shares in (0, 1) (Talts et al. 2018), shape (M, d).
+def ranks(samples: Reals, truth: Reals, seed: int = 0) -> Reals:
+    """Rank true components (M, d) among samples (M, S, d), as shares in (0, 1) (Talts et al. 2018), shape (M, d).
 
     Ties, of components that are clipped at zero, are broken at random, and so is the place between two samples.
     """
@@ -25,29 +24,34 @@ def ranks(samples: Floats, truth: Floats, seed: int = 0) -> Floats:
     return (below + (equal + 1) * random.uniform(size=truth.shape)) / (samples.shape[1] + 1)
 
 
-def uniformity(shares: Floats) -> float:
-    """P-value of uniform ranks (M, d): the smallest of 2 d Kolmogorov-Smirnov tests, times 2 d (Bonferroni), at most 1.
+def uniformity(shares: Reals) -> float:
+    """Return the p-value of uniform ranks (M, d): the least of 2 d Kolmogorov-Smirnov tests, times 2 d (Bonferroni).
 
-    At most a share p of exact posteriors gets a p-value below p; fewer do where components depend on each other. Of
-    each component's ranks u, which tell a shift, and of |2 u - 1|, which tells too wide and too narrow posteriors.
+    It is at most 1. At most a share p of exact posteriors gets a p-value below p; fewer do where components depend on
+    each other. Each component's ranks u are tested, which tell a shift, and |2 u - 1|, which tells too wide and too
+    narrow posteriors.
     """
     tested = [each for u in shares.T for each in (u, np.abs(2.0 * u - 1.0))]
     return float(min(1.0, len(tested) * min(kstest(each, "uniform").pvalue for each in tested)))
 
 
-def error(shares: Floats) -> float:
-    """Mean over levels of |coverage - level| of central credible intervals, by ranks (M, d) of truths, all together.
+def error(shares: Reals) -> float:
+    """Return the mean over levels of |coverage - level| of central credible intervals, by all ranks (M, d) of truths.
 
-    The area between the distribution function of |2 u - 1| and the diagonal: 0.31 n^(-1/2) for n independent ranks of
-    exact posteriors. It tells too wide and too narrow posteriors, and no shift of one component against another's.
+    It is the area between the distribution function of |2 u - 1| and the diagonal: 0.31 n^(-1/2) for n independent
+    ranks of exact posteriors. It tells too wide and too narrow posteriors, and no shift of one component against
+    another's.
     """
     level, coverage = coverage_curve(shares)
     gap = coverage - level
     return float(np.trapezoid(np.abs(gap), level))
 
 
-def error_std(shares: Floats) -> float:
-    """Standard error of `error` by ranks (M, d): the jackknife over at most ``GROUPS`` groups of measurements."""
+def error_std(shares: Reals) -> float:
+    """Return the standard error of :func:`error` by ranks (M, d), NaN for one measurement.
+
+    By the jackknife over at most ``GROUPS`` groups of measurements.
+    """
     groups = min(GROUPS, len(shares))
     if groups < 2:
         return float("nan")
@@ -56,18 +60,18 @@ def error_std(shares: Floats) -> float:
     return float(np.sqrt((groups - 1) * without.var()))
 
 
-def coverage_curve(shares: Floats) -> tuple[Floats, Floats]:
-    """Levels of central credible intervals from 0 to 1, and the share of ranks (M, d) that each covers."""
+def coverage_curve(shares: Reals) -> tuple[Reals, Reals]:
+    """Return levels of central credible intervals from 0 to 1, shape (201,), and the share of ranks (M, d) in each."""
     level = np.linspace(0.0, 1.0, 201)
     inner = np.sort(np.abs(2.0 * shares.ravel() - 1.0))
     return level, np.searchsorted(inner, level, side="right") / len(inner)
 
 
-def tarp(samples: Floats, truth: Floats, seed: int = 0) -> Floats:
-    """Shares of samples (M, S, d) that are closer to a random point than the truth (M, d) is, shape (M,).
+def tarp(samples: Reals, truth: Reals, seed: int = 0) -> Reals:
+    """Return the share of samples (M, S, d) that are closer to a random point than the truth (M, d) is, shape (M,).
 
     Tests of accuracy with random points (Lemos et al. 2023); the point is the first of the samples, which lies where
-    the posterior does. Uniform for exact posteriors.
+    the posterior does. Shares are uniform in (0, 1) for exact posteriors.
     """
     random = np.random.default_rng(seed)
     point, others = samples[:, :1], samples[:, 1:]

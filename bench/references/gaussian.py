@@ -3,29 +3,26 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fluxbench import streams
+from fluxbench.arrays import Floats, Mask
 from fluxbench.solvers.boundary_flux import FluxPrior
-from fluxbench.solvers.data.measurements import Mask
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class GaussianPosterior:
-    """Posteriors of a linear problem under a Gaussian prior: means (M, d) and covariances (M, d, d)."""
+    """Gaussian posteriors of M measurements: means, shape (M, d), and covariances, shape (M, d, d)."""
 
     mean: Floats
     covariance: Floats
 
     @property
     def std(self) -> Floats:
-        """Standard deviation of each component, shape (M, d)."""
+        """Standard deviation of each component of each posterior, shape (M, d)."""
         return np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1))
 
     def sample(self, seed: int, stream: str, count: int) -> Floats:
-        """``count`` samples of each posterior, shape (M, count, d), from a stream of random numbers."""
+        """Draw ``count`` samples of each posterior from a stream of random numbers, shape (M, count, d)."""
         measurements, size = self.mean.shape
         normals = streams.normals(seed, stream, 0, measurements * count, size).reshape(measurements, count, size)
         values, vectors = np.linalg.eigh(self.covariance)
@@ -36,19 +33,18 @@ class GaussianPosterior:
 def linear_gaussian(
     prior: FluxPrior, operator: Floats, y: Floats, noise_std: float, mask: Mask | None = None
 ) -> GaussianPosterior:
-    """Exact posterior of x in y = G x + noise when the prior is the Gaussian process before clipping.
+    """Return the exact posteriors of x in y = G x + noise when the prior is the Gaussian process before clipping.
 
     With x = mean + R z, z ~ N(0, I) and the singular value decomposition G R = U diag(s) V^T,
 
         E[z | y] = V diag(s / (s^2 + noise^2)) U^T (y - G mean),    Cov[z | y] = V diag(noise^2 / (s^2 + noise^2)) V^T,
 
     well defined for zero noise too. The data's prior is clipped at zero, so this is the exact posterior of the
-    unclipped problem and an estimator, a few per cent from the exact one, for the data at hand.
-
-    Where sensors are off, G and y are those of the others alone: one decomposition for each mask that occurs.
+    unclipped problem and an estimator, a few per cent from the exact one, for the data at hand. Where sensors are off,
+    G and y hold the rows of the others alone: one decomposition for each mask that occurs.
 
     Args:
-        prior: its mean and covariance.
+        prior: gives mean and covariance of the Gaussian process.
         operator: G, shape (n, d).
         y: measurements in physical units, shape (M, n); what stands at an off sensor does not count.
         noise_std: standard deviation of the noise in physical units.
@@ -66,7 +62,7 @@ def linear_gaussian(
 
 
 def _posterior(prior: FluxPrior, operator: Floats, y: Floats, noise_std: float) -> tuple[Floats, Floats]:
-    """Means (M, d) and the covariance (d, d) that they share, from the same sensors for all measurements."""
+    """Return posterior means (M, d) and the covariance (d, d) that they share, all measured by the same sensors."""
     left, s, right = np.linalg.svd(operator @ prior.root)
     seen = s > np.finfo(np.float64).eps * s.max(initial=0.0)
     gain = np.where(seen, s, 0.0) / np.where(seen, s**2 + noise_std**2, 1.0)

@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxbench import streams
+from fluxbench.arrays import Floats
 from fluxbench.bench.references.effort import CHAINS, FARTHEST, LONGEST, STEP
 from fluxbench.bench.references.posterior import FluxPosterior
-from fluxbench.solvers.boundary_flux import Floats
 
 
 @dataclass(frozen=True)
 class Chains:
-    """What the chains visited.
+    """States of the chains of M measurements.
 
     Attributes:
         g: the fluxes before clipping, shape (M, chains, N, d).
-        acceptance: share of accepted trajectories, shape (M,).
+        acceptance: share of trajectories that were accepted, shape (M,).
     """
 
     g: Floats
@@ -42,19 +42,19 @@ def sample(
     warm_up: int = 50,
     kept: int = 250,
 ) -> Chains:
-    """Run chains for every measurement.
+    """Run Hamiltonian Monte Carlo chains for every measurement.
 
     Every measurement has random numbers of its own, keyed by its index; only lengths and steps of the trajectories are
     common to all, so that they move together.
 
     Args:
-        posterior: of M measurements.
-        seed: of the run.
-        stream: names the random numbers.
-        indices: of the measurements, shape (M,); 0, 1, ... if None.
-        chains: for each measurement.
-        warm_up: trajectories that are thrown away.
-        kept: trajectories that are kept, a chain.
+        posterior: posteriors of M measurements.
+        seed: seed of the run.
+        stream: name of the random numbers.
+        indices: indices of the measurements, shape (M,); 0, 1, ... if None.
+        chains: number of chains of each measurement.
+        warm_up: first trajectories of each chain, which are thrown away.
+        kept: trajectories of each chain that are kept after these, N.
     """
     common = streams.generator(seed, stream)
     indices = np.arange(len(posterior.y)) if indices is None else indices
@@ -99,11 +99,11 @@ class Expansion:
     """The posterior with F(x) ~ F(x_0) + J (x - x_0) + (x - x_0)^T H (x - x_0) / 2 around its mode.
 
     Args:
-        posterior: of M measurements.
+        posterior: posteriors of M measurements.
 
     Attributes:
-        modes: in z, shape (M, 1, d).
-        spreads: S without and with clipping, shape (M, d, d) each.
+        modes: modes in z, shape (M, 1, d).
+        spreads: S without and with clipping, each of shape (M, d, d).
     """
 
     def __init__(self, posterior: FluxPosterior) -> None:
@@ -120,7 +120,7 @@ class Expansion:
         self._curvature = np.ascontiguousarray(curvature) if curvature.any() else None
 
     def force(self, z: Floats) -> Floats:
-        """Minus the gradient of the expanded energy with respect to z (M, C, d)."""
+        """Return minus the gradient of the expanded energy with respect to z (M, C, d), same shape."""
         g = self._posterior.unclipped(z)
         away = np.maximum(g, 0.0) - self._centre
         misfit = self._misfit + away @ self._slope.swapaxes(1, 2)
@@ -134,7 +134,7 @@ class Expansion:
 
 
 def _spread(slope: Floats) -> Floats:
-    """S with S S^T = (I + slope^T slope)^-1, the covariance of z where readings change by slope (M, n, d) noises."""
+    """Return S (M, d, d) with S S^T = (I + slope^T slope)^-1, the covariance of z for a slope (M, n, d) in noises."""
     _, s, right = np.linalg.svd(slope)
     shrink = np.ones((len(slope), slope.shape[2]))  # directions that no sensor sees keep the prior's deviation
     shrink[:, : s.shape[1]] = 1.0 / np.sqrt(1.0 + s**2)

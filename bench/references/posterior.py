@@ -12,18 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxbench.solvers.boundary_flux import Floats, FluxPrior
-from fluxbench.solvers.data.measurements import Mask
+from fluxbench.arrays import Floats, Mask
+from fluxbench.solvers.boundary_flux import FluxPrior
 from fluxbench.solvers.fem.flux_simulator import FluxSimulator
 
 
 @dataclass(frozen=True)
 class FluxPosterior:
-    """Posteriors of M measurements.
+    """Posteriors of z, and so of the fluxes x, of M measurements by n sensors.
 
     Attributes:
-        prior: of the fluxes.
-        simulator: F.
+        prior: prior of the fluxes, gives mean and R.
+        simulator: the map F from fluxes to readings.
         y: readings in physical units, shape (M, n); what stands at a sensor that is off does not count.
         noise_std: standard deviation of the noise in physical units, above 0.
         mask: omega, True where a sensor is on, shape (M, n); None where all are.
@@ -36,35 +36,37 @@ class FluxPosterior:
     mask: Mask | None = None
 
     def part(self, rows: NDArray[np.int64]) -> "FluxPosterior":
-        """Those of some of the measurements."""
+        """Return the posteriors of the measurements in the given rows alone."""
         return replace(self, y=self.y[rows], mask=None if self.mask is None else self.mask[rows])
 
     @property
     def weights(self) -> Floats:
-        """Omega / noise, shape (M, n)."""
+        """The weights omega / noise of the readings, shape (M, n)."""
         on = np.ones_like(self.y) if self.mask is None else self.mask.astype(np.float64)
         return on / self.noise_std
 
     def unclipped(self, z: Floats) -> Floats:
-        """G of z (..., d)."""
+        """Return the fluxes before clipping, g = mean + R z, of z (..., d), same shape."""
         return self.prior.mean + z @ self.prior.root
 
     def flux(self, z: Floats) -> Floats:
-        """X of z (..., d)."""
+        """Return the fluxes x = max(0, mean + R z) of z (..., d), same shape."""
         return np.maximum(self.unclipped(z), 0.0)
 
     def misfit(self, z: Floats) -> Floats:
-        """Omega (F(x) - y) / noise of points z (M, C, d), C for each measurement, shape (M, C, n)."""
+        """Return omega (F(x) - y) / noise of points z (M, C, d), C for each measurement, shape (M, C, n)."""
         readings = self.simulator.measure(self.flux(z).reshape(-1, z.shape[-1])).reshape(*z.shape[:-1], -1)
         return (readings - self.y[:, None]) * self.weights[:, None]
 
     def energy(self, z: Floats) -> Floats:
-        """E of points z (M, C, d), shape (M, C)."""
+        """Return the energy E, minus the log-density, of points z (M, C, d), C for each measurement, shape (M, C)."""
         return 0.5 * (z**2).sum(axis=-1) + 0.5 * (self.misfit(z) ** 2).sum(axis=-1)
 
     def modes(self, iterations: int = 5) -> Floats:
-        """Where E is smallest or nearly so, shape (M, d): Gauss-Newton steps from the prior's mean, halved while they
-        climb. A clipped component tells nothing, and goes where the prior sends it.
+        """Return the z at which the energy is smallest or nearly so, shape (M, d).
+
+        Gauss-Newton steps from the prior's mean are halved while they climb. A clipped component tells nothing, and
+        goes where the prior sends it.
         """
         count, size = len(self.y), self.prior.size
         z = np.zeros((count, size))

@@ -1,4 +1,4 @@
-"""Tempered sequential Monte Carlo (Del Moral, Doucet and Jasra 2006): another way to the same posteriors.
+"""Tempered sequential Monte Carlo (Del Moral, Doucet and Jasra 2006): a second sampler of the same posteriors.
 
 Particles start as draws of the prior and follow exp(-|z|^2 / 2 - t |misfit|^2 / 2) as t rises from 0 to 1. Each rise is
 the one that leaves half of the effective particles; then they are drawn anew by their weights and moved by
@@ -10,19 +10,27 @@ common with it is the posterior alone.
 import numpy as np
 
 from fluxbench import streams
+from fluxbench.arrays import Floats
 from fluxbench.bench.references.posterior import FluxPosterior
-from fluxbench.solvers.boundary_flux import Floats
 
 MOVES = 12
-"""Steps after each rise of t."""
+"""Crank-Nicolson steps after each rise of t."""
 
 
 def sample(posterior: FluxPosterior, seed: int, stream: str, particles: int = 2_000) -> Floats:
-    """Fluxes before clipping, shape (M, particles, d), of the posterior of every measurement by itself."""
+    """Draw fluxes before clipping from the posterior of every measurement by itself, shape (M, particles, d).
+
+    Args:
+        posterior: posteriors of M measurements.
+        seed: seed of the run.
+        stream: name of the random numbers.
+        particles: number of particles of each measurement, all of which are returned.
+    """
     return np.stack([_one(posterior, i, seed, f"{stream}/{i}", particles) for i in range(len(posterior.y))])
 
 
 def _one(posterior: FluxPosterior, index: int, seed: int, stream: str, particles: int) -> Floats:
+    """Draw fluxes before clipping from the posterior of one measurement, shape (particles, d)."""
     random = streams.generator(seed, stream)
     only = posterior.part(np.array([index]))
 
@@ -54,13 +62,13 @@ def _one(posterior: FluxPosterior, index: int, seed: int, stream: str, particles
 
 
 def _log_ratio(z: Floats, phi: Floats, t: float, mean: Floats, inverse: Floats) -> Floats:
-    """Log density of the target at t over that of the Gaussian, which the steps leave alone, at points (S, d)."""
+    """Return the log of the target's density at t over that of the Gaussian, which the steps keep, at points (S, d)."""
     away = z - mean
     return 0.5 * ((away @ inverse) * away).sum(axis=1) - 0.5 * (z**2).sum(axis=1) - t * phi
 
 
 def _rise(phi: Floats, most: float) -> float:
-    """The rise of t, at most ``most``, after which half of the particles are effective."""
+    """Return the rise of t, at most ``most``, after which half of the particles are effective."""
 
     def effective(rise: float) -> float:
         weights = np.exp(-rise * (phi - phi.min()))

@@ -1,4 +1,4 @@
-"""From a flux problem to its discrete system: the only room that knows dolfinx.
+"""The discrete system of a flux problem, assembled by dolfinx.
 
 With V_h the continuous piecewise polynomials of degree p and u_h = 0 on the left,
 
@@ -25,25 +25,23 @@ import scipy.sparse as sp
 import ufl
 from dolfinx import fem, mesh
 from dolfinx.fem import petsc
-from numpy.typing import NDArray
 from petsc4py import PETSc
 
+from fluxbench.arrays import Floats
 from fluxbench.errors import InputError
 from fluxbench.solvers.boundary_flux import FluxProblem
 from fluxbench.solvers.fem.direct import BlockTridiagonalMatrix, Factors, Matrix, SparseMatrix
 from fluxbench.solvers.fem.discretisation import Discretisation
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Balance:
-    """What the mass balance needs beside the equations of the unknowns.
+    """Terms of the mass balance of N unknowns and d fluxes that their equations A u = M f(u) + F q do not hold.
 
     Attributes:
         outflow: int_right (b . n) v ds for every function v of the basis, shape (N,).
         inlet: sum of the equations on the left boundary, which u = 0 replaces, shape (N,).
-        inlet_load: sum of their loads, shape (d,).
+        inlet_load: sum of the loads F of the equations on the left boundary, shape (d,).
     """
 
     outflow: Floats
@@ -56,13 +54,13 @@ class System:
     """The discrete problem A u = M f(u) + F q, y = P u, on one process; N unknowns.
 
     Attributes:
-        problem: what it discretises.
+        problem: the flux problem that is discretised.
         operator: A, of advection and diffusion, shape (N, N).
         mass: the diagonal of the lumped M, shape (N,).
         load: F, shape (N, d).
         sensing: P, sparse, shape (n, N).
         nodes: positions of the unknowns, shape (N, 2).
-        balance: for the mass balance.
+        balance: terms of the mass balance.
     """
 
     problem: FluxProblem
@@ -74,7 +72,7 @@ class System:
     balance: Balance
 
     def imbalance(self, u: Floats, flux: Floats) -> float:
-        """What a state (N,) gains less what it loses, relative to what the walls supply for a flux (d,).
+        """Return the gap in the mass balance of a state u (N,) under a flux (d,), relative to what the walls supply.
 
         Fluxes and the reaction supply; the flow carries out on the right, and diffusion on the left. The discrete
         problem conserves mass, so that rounding alone is left.
@@ -86,9 +84,9 @@ class System:
         return float(abs(supplied + reacted - balance.outflow @ u - lost_on_the_left) / supplied)
 
     def residual(self, u: Floats, flux: Floats) -> Floats:
-        """Largest |A u - M f(u) - F q| of each column, for states (N, B) and fluxes (d, B), shape (B,).
+        """Return the largest |A u - M f(u) - F q| of each column, for states u (N, B) and fluxes (d, B), shape (B,).
 
-        Relative to the largest load |F q| of the mean flux.
+        It is relative to the largest load |F q| of the prior's mean flux.
         """
         gap = self.operator.apply(u)
         gap -= self.mass[:, None] * self.problem.reaction(u)
@@ -96,12 +94,20 @@ class System:
         return np.abs(gap).max(axis=0) / np.abs(self.load.sum(axis=1) * self.problem.prior.clipped_moments[0]).max()
 
     def linearised(self, u: Floats) -> Factors:
-        """Factors of the Jacobian A - M f'(u) at a state u (N,)."""
+        """Return factors of the Jacobian A - M f'(u) at a state u (N,).
+
+        Raises:
+            InputError: if the Jacobian is singular; MUMPS says so when it first solves.
+        """
         return self.operator.factorise(self.mass * self.problem.reaction.derivative(u))
 
 
 def assemble(problem: FluxProblem, mesh_of: Discretisation) -> System:
-    """Assemble the discrete system of ``problem``, whole on the calling process."""
+    """Assemble the discrete system of ``problem``, whole on the calling process.
+
+    Raises:
+        InputError: if a sensor lies outside the domain, the mesh does not suit the problem, or no C compiler works.
+    """
     space = function_space(problem, mesh_of)
     u, v = ufl.TrialFunction(space), ufl.TestFunction(space)
     matrix = petsc.assemble_matrix(compiled(transport(problem, u, v)))
@@ -140,7 +146,7 @@ def assemble(problem: FluxProblem, mesh_of: Discretisation) -> System:
 
 
 def lumped(space: fem.FunctionSpace) -> ufl.Measure:
-    """The measure whose quadrature points are the nodes of ``space``: products of its functions become diagonal."""
+    """Return the measure whose quadrature points are the nodes of ``space``, which makes its mass matrix diagonal."""
     degree = space.element.basix_element.degree
     if degree == 1:
         return ufl.dx(metadata={"quadrature_rule": "vertex"})
@@ -148,7 +154,11 @@ def lumped(space: fem.FunctionSpace) -> ufl.Measure:
 
 
 def function_space(problem: FluxProblem, mesh_of: Discretisation) -> fem.FunctionSpace:
-    """Continuous Lagrange elements on ``COMM_SELF``."""
+    """Return continuous Lagrange elements on a mesh of the channel, whole on the calling process.
+
+    Raises:
+        InputError: if the mesh does not suit the problem.
+    """
     x_lines, y_lines = mesh_of.lines(problem)
     cells = (len(x_lines) - 1, len(y_lines) - 1)
     corners = [np.array([x_lines[0], y_lines[0]]), np.array([x_lines[-1], y_lines[-1]])]
@@ -161,7 +171,13 @@ def function_space(problem: FluxProblem, mesh_of: Discretisation) -> fem.Functio
 
 
 def transport(problem: FluxProblem, u: Any, v: Any) -> Any:
-    """The form of advection and diffusion, int kappa grad u . grad v + (b . grad u) v dx."""
+    """Return the form of advection and diffusion, int kappa grad u . grad v + (b . grad u) v dx.
+
+    Args:
+        problem: gives kappa and the velocity b.
+        u: concentration, a UFL argument or function.
+        v: test function.
+    """
     domain = u.ufl_function_space().mesh
     velocity = ufl.as_vector([problem.velocity(_across(problem, domain)), 0.0])
     # A constant, not a number in the form: another diffusivity needs no new kernel.
@@ -170,16 +186,18 @@ def transport(problem: FluxProblem, u: Any, v: Any) -> Any:
 
 
 def _across(problem: FluxProblem, domain: mesh.Mesh) -> Any:
+    """Return y/H, the coordinate across the channel."""
     return ufl.SpatialCoordinate(domain)[1] / problem.geometry.height
 
 
 def left_boundary(space: fem.FunctionSpace) -> fem.DirichletBC:
-    """U = 0 where the flow enters."""
+    """Return the boundary condition u = 0 on the left, where the flow enters."""
     dofs = fem.locate_dofs_geometrical(space, lambda x: np.isclose(x[0], 0.0))
     return fem.dirichletbc(PETSc.ScalarType(0.0), dofs, space)
 
 
 def _outflow(problem: FluxProblem, space: fem.FunctionSpace) -> Floats:
+    """Assemble int_right (b . n) v ds for every function v of the basis, shape (N,)."""
     domain = space.mesh
     right = mesh.locate_entities_boundary(domain, 1, lambda x: np.isclose(x[0], problem.geometry.length))
     tags = mesh.meshtags(domain, 1, np.sort(right), np.ones(len(right), dtype=np.int32))
@@ -189,10 +207,15 @@ def _outflow(problem: FluxProblem, space: fem.FunctionSpace) -> Floats:
 
 
 def wall_loads(problem: FluxProblem, space: fem.FunctionSpace, x_lines: Floats) -> Floats:
-    """int_{segment j} v ds for every segment j and every function v of the basis, shape (N, d).
+    """Integrate every function v of the basis over every flux segment j, int_{segment j} v ds, shape (N, d).
 
     Exact on every mesh: each piece of wall between two neighbours among segment ends and mesh lines gets a Gauss rule
     of its own.
+
+    Args:
+        problem: gives the segments.
+        space: N functions.
+        x_lines: x of the mesh lines across the channel.
     """
     geometry = problem.geometry
     degree = space.element.basix_element.degree
@@ -212,10 +235,15 @@ def wall_loads(problem: FluxProblem, space: fem.FunctionSpace, x_lines: Floats) 
 
 
 def point_evaluation(space: fem.FunctionSpace, points: Floats, what: str) -> sp.csr_array:
-    """The sparse matrix P that takes degrees of freedom to values at ``points`` (n, 2), shape (n, N).
+    """Return the sparse matrix P (n, N) that takes N degrees of freedom to values at ``points`` (n, 2).
+
+    Args:
+        space: N functions.
+        points: positions in the plane.
+        what: what a point is called in an error, such as ``"sensor"``.
 
     Raises:
-        InputError: if a point lies outside the domain; it is called by ``what`` it is.
+        InputError: if a point lies outside the domain.
     """
     domain = space.mesh
     points3 = np.column_stack([points, np.zeros(len(points))])
@@ -246,7 +274,7 @@ def compiled(form: Any) -> fem.Form:
     of its own that gets its final name only when the compilation is done.
 
     Raises:
-        InputError: if there is no working C compiler.
+        InputError: if there is no working C compiler, or the cache cannot be written.
     """
     root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fluxbench"
     identity = f"{dolfinx.__version__}/{form.signature()}"

@@ -1,7 +1,7 @@
 """Direct solvers for the discrete problem: factorise once, solve for many right-hand sides at a time.
 
-Two matrices with one interface: ``apply``, and ``factorise``, which gives something with ``solve``. Unknowns are the
-rows of an array (N, B), samples are its columns.
+Two kinds of matrix have one interface: ``apply``, and ``factorise``, whose result has ``solve``. Unknowns are the rows
+of an array (N, B), samples are its columns.
 
 On an aligned mesh with unknowns sorted along the channel the matrix is block tridiagonal, one dense block a column of
 cells, and neighbours touch through one line of nodes only. With D_i, L_i, U_i the blocks on, below and above the
@@ -24,22 +24,23 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from fluxbench.arrays import Floats, Reals
 from fluxbench.errors import InputError
-
-Floats = NDArray[np.float64]
-Reals = NDArray[Any]
-"""In single or double precision."""
 
 
 class Factors(Protocol):
-    """A factorised matrix."""
+    """A factorised matrix (N, N), which solves in the precision of its factors."""
 
-    def solve(self, b: Reals, out: Reals) -> Reals:
-        """Solve for every column of ``b`` (N, B) into ``out``, which is returned; ``b`` is overwritten."""
+    def solve[A: Reals](self, b: A, out: A) -> A:
+        """Solve for every column of ``b`` (N, B) into ``out``, which is returned; ``b`` is overwritten.
+
+        Raises:
+            InputError: if the matrix is singular.
+        """
         ...
 
     def rounded(self) -> "Factors":
-        """The same for single precision; itself where there is nothing to gain."""
+        """Return factors in single precision, or these factors where single precision gains nothing."""
         ...
 
 
@@ -47,11 +48,15 @@ class Matrix(Protocol):
     """A discrete operator A, shape (N, N)."""
 
     def apply(self, x: Floats) -> Floats:
-        """A x for x of shape (N, B)."""
+        """Return A x for x of shape (N, B)."""
         ...
 
     def factorise(self, shift: Floats | float = 0.0) -> Factors:
-        """Factors of A - diag(shift)."""
+        """Return factors of A - diag(shift), for a shift of shape (N,) or one number.
+
+        Raises:
+            InputError: if the matrix is found to be singular already here.
+        """
         ...
 
 
@@ -59,8 +64,11 @@ class BlockTridiagonalMatrix:
     """A matrix whose block i touches block i + 1 through the last ``line`` rows and columns of block i only.
 
     Args:
-        matrix: sparse matrix, sorted.
+        matrix: sparse matrix (N, N), its unknowns sorted along the channel.
         bounds: first row of each block, and one past the last row.
+
+    Raises:
+        ValueError: if blocks touch in another manner.
     """
 
     def __init__(self, matrix: sp.csr_array, bounds: NDArray[np.int64]) -> None:
@@ -78,11 +86,11 @@ class BlockTridiagonalMatrix:
             raise ValueError("expected a matrix whose blocks touch their neighbours through their last line only")
 
     def lines(self, i: int) -> slice:
-        """The rows through which block i touches block i + 1."""
+        """Return the rows through which block i touches block i + 1."""
         return slice(self.bounds[i + 1] - self.line, self.bounds[i + 1])
 
     def apply(self, x: Floats) -> Floats:
-        """A x for x of shape (N, B)."""
+        """Return A x for x of shape (N, B)."""
         y = np.empty_like(x)
         for i, block in enumerate(self.blocks):
             np.matmul(self.diagonal[i], x[block], out=y[block])
@@ -92,18 +100,22 @@ class BlockTridiagonalMatrix:
         return y
 
     def factorise(self, shift: Floats | float = 0.0) -> "BlockTridiagonalFactors":
-        """Factors of A - diag(shift), shift of shape (N,)."""
+        """Return factors of A - diag(shift), for a shift of shape (N,) or one number.
+
+        Raises:
+            InputError: if the shifted matrix is singular.
+        """
         return BlockTridiagonalFactors.of(self, np.broadcast_to(shift, self.bounds[-1]))
 
 
 @dataclass(frozen=True)
 class BlockTridiagonalFactors:
-    """What a solve needs of a block tridiagonal matrix.
+    """Factors of a block tridiagonal matrix, in the letters of the module's docstring.
 
     Attributes:
         blocks: rows of each block.
-        inverse: E_i^-1.
-        last_columns: those columns of E_i^-1 that U_i reaches.
+        inverse: E_i^-1, one dense array a block.
+        last_columns: the columns of E_i^-1 that U_i reaches.
         above: the last rows of U_i.
         below: the last columns of L_i.
     """
@@ -116,10 +128,10 @@ class BlockTridiagonalFactors:
 
     @classmethod
     def of(cls, matrix: BlockTridiagonalMatrix, shift: Floats) -> "BlockTridiagonalFactors":
-        """Factorise A - diag(shift).
+        """Factorise A - diag(shift), for a shift of shape (N,).
 
         Raises:
-            InputError: if it is singular.
+            InputError: if the shifted matrix is singular.
         """
         line = matrix.line
         inverse: list[Reals] = []
@@ -135,7 +147,7 @@ class BlockTridiagonalFactors:
         return cls(matrix.blocks, inverse, last, [*matrix.above], [*matrix.below])
 
     def rounded(self) -> "BlockTridiagonalFactors":
-        """The same in single precision."""
+        """Return these factors in single precision."""
 
         def single(part: list[Reals]) -> list[Reals]:
             return [block.astype(np.float32) for block in part]
@@ -143,7 +155,7 @@ class BlockTridiagonalFactors:
         parts = (self.inverse, self.last_columns, self.above, self.below)
         return BlockTridiagonalFactors(self.blocks, *map(single, parts))
 
-    def solve(self, b: Reals, out: Reals) -> Reals:
+    def solve[A: Reals](self, b: A, out: A) -> A:
         """Solve for every column of ``b`` (N, B) into ``out``, which is returned; ``b`` is overwritten."""
         for i, block in enumerate(self.blocks):
             if i > 0:
@@ -156,17 +168,17 @@ class BlockTridiagonalFactors:
 
 
 class SparseMatrix:
-    """A sparse matrix of any shape of its own, factorised by MUMPS."""
+    """A sparse matrix (N, N) of any pattern, factorised by MUMPS."""
 
     def __init__(self, matrix: sp.csr_array) -> None:
         self.matrix = matrix
 
     def apply(self, x: Floats) -> Floats:
-        """A x for x of shape (N, B)."""
+        """Return A x for x of shape (N, B)."""
         return self.matrix @ x
 
     def factorise(self, shift: Floats | float = 0.0) -> "MumpsFactors":
-        """Factors of A - diag(shift), shift of shape (N,)."""
+        """Return factors of A - diag(shift), for a shift of shape (N,) or one number; MUMPS starts when they solve."""
         shifts = sp.diags_array(np.broadcast_to(shift, self.matrix.shape[0]))
         return MumpsFactors(sp.csr_array(self.matrix - shifts))
 
@@ -184,8 +196,12 @@ class MumpsFactors:
     def __getstate__(self) -> dict[str, object]:
         return {"matrix": self.matrix, "_solver": None}
 
-    def solve(self, b: Reals, out: Reals) -> Reals:
-        """Solve for every column of ``b`` (N, B) into ``out``, which is returned; one call of MatMatSolve."""
+    def solve[A: Reals](self, b: A, out: A) -> A:
+        """Solve for every column of ``b`` (N, B) into ``out``, which is returned; one call of MatMatSolve.
+
+        Raises:
+            InputError: if the matrix is singular, or MUMPS is out of memory.
+        """
         from petsc4py import PETSc  # noqa: PLC0415 - PETSc starts up collectively, where a problem is assembled
 
         columns, solution = np.asfortranarray(b), np.empty_like(b, order="F")
@@ -202,11 +218,12 @@ class MumpsFactors:
         return out
 
     def rounded(self) -> "MumpsFactors":
-        """Itself: MUMPS is built for one precision."""
+        """Return these factors themselves: MUMPS is built for one precision."""
         return self
 
 
 def _mumps(matrix: sp.csr_array) -> Any:
+    """Factorise a sparse matrix by MUMPS, as a PETSc preconditioner."""
     from petsc4py import PETSc  # noqa: PLC0415
 
     csr = (matrix.indptr.astype(PETSc.IntType), matrix.indices.astype(PETSc.IntType), matrix.data)

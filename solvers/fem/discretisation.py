@@ -1,20 +1,19 @@
-"""Where the mesh lines run, and how high the polynomials between them are; no dolfinx needed to know it.
+"""Where the mesh lines run, and of which degree the polynomials between them are; it needs no dolfinx.
 
 Accuracy comes from the mesh, not from its size. On a channel of the paper's kind the sensors are smooth functionals
 of a solution that is rough only where flux segments meet at the walls: mesh lines through the segments' ends and high
-order between them give more digits with 85 quadrilaterals than the paper's 340,000 triangles (``fluxbench verify``).
+order between them give more digits with 85 quadrilaterals than the paper's 340,000 triangles (``fluxbench study
+verification``).
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fluxbench.arrays import Floats
 from fluxbench.errors import InputError
 from fluxbench.solvers.boundary_flux import FluxProblem
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class AlignedMesh:
             raise InputError(f"layers: expected increasing fractions above 0, up to 0.5, found {self.layers}")
 
     def lines(self, problem: FluxProblem) -> tuple[Floats, Floats]:
-        """Coordinates of the mesh lines along x and y."""
+        """Return the coordinates of the mesh lines, x of those across the channel and y of those along it."""
         geometry = problem.geometry
         x = np.concatenate([geometry.edges, np.linspace(geometry.flux_length, geometry.length, self.tail + 1)[1:]])
         y = geometry.height * np.unique([0.0, 1.0, *self.layers, *(1.0 - a for a in self.layers)])
@@ -60,11 +59,11 @@ class UniformMesh:
 
     @property
     def quadrilaterals(self) -> bool:
-        """Whether the rectangles are whole."""
+        """Whether cells are rectangles, not triangles."""
         return self.degree > 1
 
     def lines(self, problem: FluxProblem) -> tuple[Floats, Floats]:
-        """Coordinates of the mesh lines along x and y.
+        """Return the coordinates of the mesh lines, x of those across the channel and y of those along it.
 
         Raises:
             InputError: if the degree is above 1 and the lines miss a segment's end: a kink inside a cell spoils every
@@ -86,19 +85,20 @@ class UniformMesh:
 Discretisation = AlignedMesh | UniformMesh
 
 PAPER = UniformMesh()
-"""Section 6.2: 340,000 linear triangles of legs 0.01."""
+"""The paper's mesh (section 6.2): 340,000 linear triangles of legs 0.01."""
 
 MESHES = ("aligned", "paper")
+"""Names of meshes that configurations know."""
 
 
 def discretisation(problem: FluxProblem, mesh: str = "aligned") -> Discretisation:
-    """The discretisation on which the samples of a problem are solved.
+    """Return the discretisation on which the samples of a problem are solved, by the name of a mesh in ``MESHES``.
 
     A linear problem is solved once for all samples and can afford more cells. For the others the second layer is put so
     that the sensors lie inside cells, which keeps the error below 1e-6 with fewer unknowns.
 
     Raises:
-        InputError: if there is no such mesh.
+        InputError: if no mesh has that name.
     """
     if mesh not in MESHES:
         raise InputError(f"mesh: expected one of {', '.join(MESHES)}, found {mesh!r}")
@@ -108,5 +108,6 @@ def discretisation(problem: FluxProblem, mesh: str = "aligned") -> Discretisatio
 
 
 def _refine(lines: Floats, pieces: int) -> Floats:
+    """Cut every interval between lines into so many equal pieces."""
     knots = np.arange(len(lines), dtype=np.float64)
     return np.interp(np.linspace(0.0, knots[-1], pieces * (len(lines) - 1) + 1), knots, lines)

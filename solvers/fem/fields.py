@@ -1,18 +1,16 @@
 """Concentration in the whole channel, for pictures; sensors alone are what data sets hold."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fluxbench.arrays import Floats
 from fluxbench.solvers.boundary_flux import FluxProblem
 from fluxbench.solvers.fem.assembly import assemble
 from fluxbench.solvers.fem.discretisation import discretisation
 from fluxbench.solvers.fem.nonlinear import linearise
 
-Floats = NDArray[np.float64]
-
 
 def fields(problem: FluxProblem, flux: Floats) -> tuple[Floats, Floats, Floats]:
-    """Concentration u of fluxes (B, d) at the nodes of the aligned mesh, which are a grid.
+    """Solve for the concentration u of fluxes (B, d) at the nodes of the aligned mesh, which are a grid.
 
     Returns:
         Coordinates along the channel (K,) and across it (L,), and u, shape (B, L, K).

@@ -8,13 +8,11 @@ small product.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fluxbench.arrays import Floats
 from fluxbench.errors import InputError
 from fluxbench.solvers.fem.assembly import System
 from fluxbench.solvers.fem.flux_simulator import FluxSimulator
-
-Floats = NDArray[np.float64]
 
 RESIDUAL = 1e-9
 """Largest residual of the solutions for unit fluxes, relative to the load of the mean flux."""
@@ -27,22 +25,22 @@ class LinearSimulator(FluxSimulator):
     operator: Floats
 
     def measure(self, flux: Floats) -> Floats:
-        """Sensor values (B, n) of fluxes (B, d)."""
+        """Return the noise-free sensor values (B, n) of fluxes (B, d)."""
         # einsum without BLAS: a sample's bits must not depend on how many samples are solved with it.
         return np.einsum("ij,kj->ik", flux, self.operator, optimize=False)
 
     def jacobian(self, flux: Floats) -> Floats:
-        """Derivative of the sensor values with respect to each flux (B, d): G for each, shape (B, n, d)."""
+        """Return the derivatives of the sensor values with respect to fluxes (B, d): G for each, shape (B, n, d)."""
         return np.broadcast_to(self.operator, (len(flux), *self.operator.shape))
 
     def hessian(self, flux: Floats) -> Floats:
-        """Second derivatives: zero, shape (B, n, d, d)."""
+        """Return the second derivatives of the sensor values of fluxes (B, d): zeros, shape (B, n, d, d)."""
         sensors, fluxes = self.operator.shape
         return np.zeros((len(flux), sensors, fluxes, fluxes))
 
 
 def sensor_operator(system: System) -> Floats:
-    """Sensor operator G = P (A - M f'(0))^-1 F of a linear problem, shape (n, d).
+    """Return the sensor operator G = P (A - M f'(0))^-1 F of a linear problem, shape (n, d).
 
     Raises:
         InputError: if the discrete problem is singular, or its solution's residual is not rounding.

@@ -27,12 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
+from fluxbench.arrays import Floats, Reals
 from fluxbench.errors import InputError
 from fluxbench.solvers.fem.assembly import System
-from fluxbench.solvers.fem.direct import Factors, Reals
+from fluxbench.solvers.fem.direct import Factors
 from fluxbench.solvers.fem.flux_simulator import FluxSimulator, UnsolvedError
-
-Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-10
 """Largest error of the iteration, relative to the concentration at the linearisation point."""
@@ -41,19 +40,20 @@ RESIDUAL = 1e-8
 SINGLE_SWEEPS = 4
 """Chord iterations in single precision before those in double precision."""
 SWEEPS = 30
-"""Those in double precision before a sample is handed to Newton's method; most need two or three."""
+"""Chord iterations in double precision before a sample goes to Newton's method; most samples need two or three."""
 NEWTON_STEPS = 50
+"""Steps of Newton's method after which a sample counts as not solvable."""
 BATCH, NUMBERS = 128, 400_000
 """Samples that are advanced together, fewer where their states would hold more numbers than this: caches are small."""
 WIDTH = 16
-"""A batch has a multiple of so many columns: BLAS computes others in another order, and bits must not change."""
+"""Columns of which a batch has a multiple: BLAS sums other widths in another order, and bits must not change."""
 STRIDE = 7
-"""Convergence and secant are judged on every so many unknowns; the final residual on all."""
+"""Convergence and secant are judged on one unknown of so many; the final residual is judged on all."""
 
 
 @dataclass(frozen=True)
 class LinearisationPoint:
-    """A flux, its state, and what the chord iteration needs around them.
+    """A flux, its state, and the expansion around them that the chord iteration uses; letters as in the module.
 
     Attributes:
         flux: qbar, shape (d,).
@@ -71,17 +71,21 @@ class LinearisationPoint:
 
     @cached_property
     def rounded_factors(self) -> Factors:
-        """The factors in single precision."""
+        """Factors of J in single precision."""
         return self.factors.rounded()
 
     @cached_property
     def rounded_remainder(self) -> tuple[Reals, ...]:
-        """The remainder's coefficients in single precision."""
+        """Coefficients of the remainder in single precision."""
         return tuple(coefficient.astype(np.float32) for coefficient in self.remainder)
 
     @classmethod
     def at(cls, system: System, flux: Floats, state: Floats) -> "LinearisationPoint":
-        """Linearise at a flux and its state."""
+        """Linearise a system at a flux qbar (d,) and its state ubar (N,).
+
+        Raises:
+            InputError: if the Jacobian there is singular.
+        """
         factors = system.linearised(state)
         load = system.load.copy()
         remainder, derivative = [], system.problem.reaction.derivative
@@ -97,7 +101,7 @@ class NonlinearSimulator(FluxSimulator):
 
     Attributes:
         system: the discrete problem.
-        points: linearisation points.
+        points: linearisation points, of which each sample uses the nearest.
     """
 
     system: System
@@ -105,12 +109,12 @@ class NonlinearSimulator(FluxSimulator):
 
     @cached_property
     def _first_guess(self) -> tuple[Floats, Floats]:
-        """Linear response of the sensors, (d, n), and where it sends the points, (points, n)."""
+        """Linear response of the sensors to fluxes, (d, n), and of the linearisation points by it, (points, n)."""
         response = (self.system.sensing @ self.points[0].response).T
         return response, np.array([point.flux for point in self.points]) @ response
 
     def measure(self, flux: Floats) -> Floats:
-        """Sensor values (B, n) of fluxes (B, d).
+        """Return the noise-free sensor values (B, n) of fluxes (B, d).
 
         Raises:
             UnsolvedError: naming the first sample of the batch that cannot be solved.
@@ -124,7 +128,11 @@ class NonlinearSimulator(FluxSimulator):
         return sensors
 
     def states(self, flux: Floats) -> Floats:
-        """Concentration at the nodes, shape (N, B), of fluxes (B, d)."""
+        """Return the concentration at the nodes, shape (N, B), of fluxes (B, d).
+
+        Raises:
+            UnsolvedError: naming the first sample of the batch that cannot be solved.
+        """
         found = np.empty((len(self.system.mass), len(flux)))
 
         def keep(samples: NDArray[np.int64], states: Floats) -> None:
@@ -134,7 +142,7 @@ class NonlinearSimulator(FluxSimulator):
         return found
 
     def jacobian(self, flux: Floats) -> Floats:
-        """Derivative of the sensor values with respect to each flux (B, d): P J(u)^-1 F, shape (B, n, d).
+        """Return the derivatives of the sensor values with respect to fluxes (B, d): P J(u)^-1 F, shape (B, n, d).
 
         By the tangent equation, one factorisation and d right-hand sides a sample: about as dear as measuring a
         hundred samples.
@@ -143,7 +151,7 @@ class NonlinearSimulator(FluxSimulator):
         return np.stack([self.system.sensing @ self._tangent(state)[1] for state in states.T])
 
     def hessian(self, flux: Floats) -> Floats:
-        """Second derivative of the sensor values with respect to each two fluxes (B, d), shape (B, n, d, d).
+        """Return the second derivatives of the sensor values with respect to fluxes (B, d), shape (B, n, d, d).
 
         J(u) u_jk = M f''(u) u_j u_k, with the tangents u_j: d (d + 1) / 2 right-hand sides a sample.
         """
@@ -158,7 +166,7 @@ class NonlinearSimulator(FluxSimulator):
         return found
 
     def _tangent(self, state: Floats) -> tuple[Factors, Floats]:
-        """Factors of the Jacobian at a state (N,), and the derivative of the state, (N, d)."""
+        """Return factors of the Jacobian at a state (N,), and the state's derivative by the flux, shape (N, d)."""
         factors, load = self.system.linearised(state), self.system.load.copy()
         return factors, factors.solve(load, np.empty_like(load))
 
@@ -192,6 +200,7 @@ class NonlinearSimulator(FluxSimulator):
                 take(samples, states)
 
     def _check(self, samples: NDArray[np.int64], states: Floats, flux: Floats) -> None:
+        """Raise :class:`UnsolvedError` for the first sample whose residual is large or concentration negative."""
         residual, lowest = self.system.residual(states, flux.T), states.min(axis=0)
         rounding = 10.0 * TOLERANCE * np.abs(self.points[0].state).max()  # no flux at all gives zero
         for sample, r, low in zip(samples, residual, lowest, strict=True):
@@ -201,9 +210,12 @@ class NonlinearSimulator(FluxSimulator):
 
 
 def linearise(system: System, points: int = 16) -> NonlinearSimulator:
-    """A simulator whose linearisation points are spread over the prior.
+    """Return a simulator with at most so many linearisation points, spread over the prior.
 
     They are the centres of clusters of the prior's fluxes, told apart by the linear response of the sensors.
+
+    Raises:
+        InputError: if the problem cannot be solved at one of them.
     """
     prior = system.problem.prior
     mean = np.full(prior.size, prior.clipped_moments[0])
@@ -225,10 +237,10 @@ def linearise(system: System, points: int = 16) -> NonlinearSimulator:
 
 
 def newton(system: System, flux: Floats) -> Floats:
-    """State u (N,) of a flux (d,) by Newton's method from the problem's start.
+    """Solve for the state u (N,) of a flux (d,) by Newton's method from the problem's start.
 
     Raises:
-        InputError: if it does not converge.
+        InputError: if the method does not converge.
     """
     u = np.full((len(system.mass), 1), system.problem.start)
     load = (system.load @ flux)[:, None]
@@ -247,7 +259,7 @@ def newton(system: System, flux: Floats) -> Floats:
 
 
 def chord(point: LinearisationPoint, flux: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """The accelerated chord iteration around one linearisation point.
+    """Run the accelerated chord iteration around one linearisation point.
 
     Args:
         point: where the problem is linearised.
@@ -263,7 +275,7 @@ def chord(point: LinearisationPoint, flux: Floats) -> tuple[Floats, NDArray[np.b
     start = point.response @ (flux[active] - point.flux).T
     tolerance = TOLERANCE * np.abs(point.state).max()
     states = np.empty((len(point.state), count))
-    w = _rough(point, start)
+    w: Reals = _rough(point, start)
     secant = Secant()
     size_before = np.full(len(active), np.inf)
 
@@ -291,11 +303,12 @@ def chord(point: LinearisationPoint, flux: Floats) -> tuple[Floats, NDArray[np.b
 
 
 def _filled(count: int) -> int:
+    """Return the least multiple of ``WIDTH`` that is not below a number of samples."""
     return -(-count // WIDTH) * WIDTH
 
 
 def _sweep(factors: Factors, remainder: tuple[Reals, ...], w: Reals, start: Reals) -> Reals:
-    """J^-1 F (q - qbar) + J^-1 M r(w), the first term being ``start``; shapes (N, B)."""
+    """Return J^-1 F (q - qbar) + J^-1 M r(w) at w (N, B), the first term being ``start`` (N, B)."""
     if not remainder:  # an affine reaction: the linear response is the solution
         return start.copy()
     *lower, source = remainder
@@ -309,7 +322,7 @@ def _sweep(factors: Factors, remainder: tuple[Reals, ...], w: Reals, start: Real
 
 
 def _rough(point: LinearisationPoint, start: Floats) -> Floats:
-    """The first sweeps from the linear response ``start``, in single precision: twice as fast, and all they need.
+    """Run the first sweeps from the linear response ``start`` (N, B) in single precision, which is twice as fast.
 
     ``WIDTH`` columns at a time: in wider products of single precision some kernels of BLAS compute the outer columns in
     another order than those between, and a sample's bits must not depend on its place in the batch.
@@ -329,15 +342,16 @@ def _rough(point: LinearisationPoint, start: Floats) -> Floats:
 
 
 class Secant:
-    """Anderson acceleration of depth one, each sample for itself."""
+    """Anderson acceleration of depth one of a fixed-point iteration w = G(w), each column for itself."""
 
     def __init__(self) -> None:
         self.before: tuple[Reals, Reals] | None = None
 
     def next(self, g: Reals, step: Reals) -> Reals:
-        """Where to go from g = G(w), (N, B), whose step g - w is known on some rows: g - theta (g - g_before).
+        """Return the next w (N, B), g - theta (g - g_before), after g = G(w) whose step g - w is known on some rows.
 
-        theta makes the step, extrapolated along the last change, as small as can be.
+        theta makes the step, extrapolated along the last change, as small as can be. The array g of the call before is
+        overwritten.
         """
         w = g
         if self.before is not None:
@@ -352,7 +366,7 @@ class Secant:
         return w
 
     def keep(self, columns: NDArray[np.int64]) -> None:
-        """Forget the other samples."""
+        """Keep the history of the given columns alone."""
         if self.before is not None:
             g, step = self.before
             self.before = (np.take(g, columns, axis=1), np.take(step, columns, axis=1))

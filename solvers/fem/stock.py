@@ -8,23 +8,20 @@ form gives it, not lumped.
 
 from mpi4py import MPI  # noqa: F401 - before dolfinx, so that one MPI library is loaded first
 
-import numpy as np
 import ufl
 from dolfinx import fem
 from dolfinx.fem import petsc
-from numpy.typing import NDArray
 from petsc4py import PETSc
 
+from fluxbench.arrays import Floats
 from fluxbench.errors import InputError
 from fluxbench.solvers.boundary_flux import FluxProblem
 from fluxbench.solvers.fem import assembly
 from fluxbench.solvers.fem.discretisation import PAPER, Discretisation
 
-Floats = NDArray[np.float64]
-
 
 class StockScript:
-    """``dolfinx.fem.petsc.NonlinearProblem``: PETSc's SNES, Newton with line search, MUMPS."""
+    """One flux problem, solved by dolfinx's ``NonlinearProblem``: PETSc's SNES, Newton with line search, MUMPS."""
 
     def __init__(self, problem: FluxProblem, mesh_of: Discretisation = PAPER) -> None:
         self.problem = problem
@@ -50,11 +47,11 @@ class StockScript:
 
     @property
     def unknowns(self) -> int:
-        """Degrees of freedom."""
+        """Number of degrees of freedom, those on the left boundary included."""
         return len(self.u.x.array)
 
     def measure(self, flux: Floats) -> Floats:
-        """Sensor values (n,) of one flux (d,).
+        """Return the noise-free sensor values (n,) of one flux (d,).
 
         Raises:
             InputError: if SNES does not converge.

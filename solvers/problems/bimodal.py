@@ -1,4 +1,4 @@
-"""Section 6.1, Eq. 48: a conditional density of two modes."""
+"""Bimodal, the joint density of Eq. 48 (section 6.1): its conditional density has two modes."""
 
 from dataclasses import dataclass
 from typing import override

@@ -1,4 +1,4 @@
-"""Section 6.2: advection and diffusion. kappa: choice."""
+"""The linear flux problem of section 6.2: advection and diffusion. kappa: choice."""
 
 from fluxbench.solvers.boundary_flux import FluxProblem, poiseuille
 

@@ -1,4 +1,4 @@
-"""Section 6.2.1: the linear problem, each sensor on with probability 0.7."""
+"""The flux problem of section 6.2.1: the linear one, with each sensor on with probability 0.7."""
 
 from dataclasses import replace
 

@@ -1,4 +1,6 @@
-"""Section 6.3: logistic growth on top. kappa, rate and capacity: choice.
+"""The nonlinear flux problem of section 6.3: advection, diffusion and logistic growth.
+
+kappa, rate and capacity: choice.
 
 From u = 2, the capacity, Newton's method finds the branch that is positive.
 """

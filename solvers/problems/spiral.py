@@ -1,4 +1,4 @@
-"""Section 6.1, Eq. 49: a noisy spiral, of which y cuts several arms."""
+"""Spiral, the joint density of Eq. 49 (section 6.1): a noisy spiral, of which y cuts several arms."""
 
 from dataclasses import dataclass
 from typing import ClassVar, override
@@ -43,7 +43,7 @@ class Spiral(JointDensity):
         return logsumexp(-0.5 * away**2, axis=1, b=weights) - np.log(0.1 * np.sqrt(2.0 * np.pi))
 
     def _angles(self, y: float) -> tuple[Floats, Floats]:
-        """The grid of a, and p(a | y) on it up to a factor."""
+        """Return the grid of angles a, shape (grid,), and p(a | y) on it up to a factor."""
         a = np.linspace(1.5 * np.pi, 4.5 * np.pi, self.grid)
         return a, np.exp(-((y - 0.1 * a * np.cos(a)) ** 2) / 0.02)
 

@@ -1,4 +1,4 @@
-"""Section 6.1, Eq. 47: noise of one sign on a hyperbolic tangent."""
+"""Tanh, the joint density of Eq. 47 (section 6.1): noise of one sign on a hyperbolic tangent."""
 
 from dataclasses import dataclass
 from typing import override

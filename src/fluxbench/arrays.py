@@ -1,4 +1,4 @@
-"""Types of arrays that every room shares."""
+"""Types of arrays that all packages share."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-"""Real numbers in double precision."""
+"""An array of real numbers in double precision."""
 Reals = NDArray[np.floating[Any]]
-"""Real numbers in any precision."""
+"""An array of real numbers in any precision."""
 Mask = NDArray[np.bool_]
-"""True where a sensor is on."""
+"""An array of truth values, True where a sensor is on."""

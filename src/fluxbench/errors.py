@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend."""
+"""The exception for bad input, which a user can mend."""
 
 
 class InputError(ValueError):

@@ -21,7 +21,7 @@ from typing import Any
 from fluxbench.errors import InputError
 
 Row = dict[str, Any]
-"""Of a table: values by column."""
+"""A row of a table: values by column."""
 
 WAIT = "FLUXBENCH_WAIT"
 """Environment variable: if it is not empty, a directory that another command holds is waited for."""
@@ -29,7 +29,9 @@ WAIT = "FLUXBENCH_WAIT"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place, once it is on disk, when the block ends without error.
+    """Yield a temporary path beside ``path``, whose file takes its place when the block ends without error.
+
+    The file is on disk before it does.
 
     Raises:
         InputError: if the directory or the file cannot be written.
@@ -49,6 +51,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def _flush(path: Path) -> None:
+    """Wait until a file or a directory is on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -58,10 +61,10 @@ def _flush(path: Path) -> None:
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Hold a directory for one command at a time, and clear what a killed one left half written.
+    """Hold a directory for this command alone, and remove files that a killed command left half written.
 
     Raises:
-        InputError: if another command holds it and ``WAIT`` is not set, or it cannot be written.
+        InputError: if another command holds the directory and ``WAIT`` is not set, or it cannot be written.
     """
     with _locked(directory, fcntl.LOCK_EX):
         for left_behind in directory.rglob(".*.tmp"):
@@ -71,10 +74,10 @@ def exclusive(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def shared(directory: Path) -> Iterator[None]:
-    """Hold a directory together with others that share it, so that none has it for itself.
+    """Hold a directory together with other commands that share it, so that none has it for itself.
 
     Raises:
-        InputError: if another command has it for itself and ``WAIT`` is not set, or it cannot be written.
+        InputError: if a command has the directory for itself and ``WAIT`` is not set, or it cannot be written.
     """
     with _locked(directory, fcntl.LOCK_SH):
         yield
@@ -82,6 +85,7 @@ def shared(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(directory: Path, kind: int) -> Iterator[None]:
+    """Hold a lock of a kind of ``fcntl`` on a directory, which is made if it does not exist."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         file = (directory / ".lock").open("a+")  # NFS shares a lock only of what can be read
@@ -99,6 +103,7 @@ def _locked(directory: Path, kind: int) -> Iterator[None]:
 
 
 def _lock(file: int, kind: int, directory: Path) -> None:
+    """Lock an open file; wait if ``WAIT`` is set, else raise BlockingIOError if another command has locked it."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -109,13 +114,22 @@ def _lock(file: int, kind: int, directory: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
+    """Write a text file atomically.
+
+    Raises:
+        InputError: if the directory or the file cannot be written.
+    """
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write rows as CSV atomically; absent values stay empty."""
+    """Write rows as CSV atomically; absent values stay empty.
+
+    Raises:
+        InputError: if the directory or the file cannot be written.
+        ValueError: if a row has a column that is not among ``columns``.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", extrasaction="raise", lineterminator="\n")
     writer.writeheader()
@@ -127,7 +141,7 @@ def check_specification(path: Path, found: Mapping[str, Any], expected: Mapping[
     """Compare the specification that a file carries with the one that is asked for.
 
     Raises:
-        InputError: naming the file, the first key that differs, and both values.
+        InputError: if they differ, naming the file, the first key that differs, and both values.
     """
     found, expected = _flat(found), _flat(expected)
     for name in [*expected, *(name for name in found if name not in expected)]:
@@ -139,12 +153,13 @@ def check_specification(path: Path, found: Mapping[str, Any], expected: Mapping[
 
 
 def _short(value: Any) -> str:
+    """Return a value as JSON, cut off after sixty characters."""
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys and values as JSON gives them back, tuples as lists."""
+    """Return a nested record as one of dotted keys, with values as JSON gives them back, tuples as lists."""
     flat: dict[str, Any] = {}
     for name, value in record.items():
         if isinstance(value, Mapping):

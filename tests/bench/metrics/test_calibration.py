@@ -3,26 +3,26 @@
 import numpy as np
 import pytest
 
+from fluxbench.arrays import Reals
 from fluxbench.bench.metrics import calibration
-from fluxbench.bench.metrics.marginal import Floats
 
 COUNT, SAMPLES = 400, 200
 ROOT = np.array([[1.0, 0.0], [0.9, np.sqrt(1.0 - 0.81)]])
 
 
-def model(seed: int) -> tuple[Floats, Floats]:
+def model(seed: int) -> tuple[Reals, Reals]:
     """Posterior means and truths: N(mean, ROOT ROOT^T) given the mean, which varies far more."""
     random = np.random.default_rng(seed)
     mean = 5.0 * random.standard_normal((COUNT, 2))
     return mean, mean + random.standard_normal((COUNT, 2)) @ ROOT.T
 
 
-def draw(mean: Floats, seed: int = 1, spread: float = 1.0) -> Floats:
+def draw(mean: Reals, seed: int = 1, spread: float = 1.0) -> Reals:
     normals = np.random.default_rng(seed).standard_normal((COUNT, SAMPLES, 2))
     return mean[:, None] + spread * normals @ ROOT.T
 
 
-def p_values(samples: Floats, truth: Floats) -> tuple[float, float]:
+def p_values(samples: Reals, truth: Reals) -> tuple[float, float]:
     return (
         calibration.uniformity(calibration.ranks(samples, truth)),
         calibration.uniformity(calibration.tarp(samples, truth)[:, None]),

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from fluxbench.arrays import Reals
 from fluxbench.bench.metrics import joint
-from fluxbench.bench.metrics.marginal import Floats
 
 MIX = np.array([[1.0, 0.0, 0.0], [0.9, 0.2, 0.0], [0.0, 1.0, 2.0]])
 """Strong correlations and different units."""
 
 
-def normals(seed: int, samples: int = 800, measurements: int = 10) -> Floats:
+def normals(seed: int, samples: int = 800, measurements: int = 10) -> Reals:
     return np.random.default_rng(seed).standard_normal((measurements, samples, 3))
 
 
