@@ -1,227 +1,214 @@
-"""The ``fluxbench`` command: one subcommand a stage, ``run`` for all of them."""
+"""The ``fluxbench`` command: one subcommand a stage, ``run`` for all of them, and what one asks of a run besides.
 
-import argparse
+Libraries load in the command that needs them, so that help is there at once and on every node.
+"""
+
+# ruff: noqa: PLC0415 - imports inside functions, for the reason above
+
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from fluxbench.bench import stages
-from fluxbench.bench.config import Config, load, profiles
-from fluxbench.bench.status import describe as describe_run
-from fluxbench.bench.trends import command as trends
+import click
+
+from fluxbench.bench.commands import ADDRESS, RANKS, Group, of_a_run
+from fluxbench.bench.study import studies
+from fluxbench.bench.trends.command import bench
 from fluxbench.errors import InputError
-from fluxbench.solvers.data.shards import Part
-from fluxbench.solvers.problems import FLUX_PROBLEMS
 
-STAGES = {
-    "solve": (
-        "solve the forward problems under MPI; writes runs/<name>/data/*.h5",
-        "fluxbench solve --ranks 4 --set name=large --set flux.train_samples=36000",
-    ),
-    "reference": (
-        "sample the exact posteriors of the flux problems by Monte Carlo; writes runs/<name>/references",
-        "fluxbench reference --profile quick  (after solve)",
-    ),
-    "train": (
-        "train a score network for every formulation and noise level; writes runs/<name>/cells",
-        'fluxbench train --set name=mine --set "flux.noise=[0.0, 0.1]" --set flux.epochs=50  (after solve)',
-    ),
-    "sample": (
-        "draw posterior samples from every network; writes runs/<name>/samples",
-        'fluxbench sample --set "sampling.alphas=[0.0, 0.5, 1.0]"',
-    ),
-    "score": (
-        "score the samples; writes results/<name>/scores.csv and table2.csv",
-        "fluxbench score --profile quick",
-    ),
-    "report": (
-        "make Markdown tables and figures from the scores; writes results/<name>",
-        "fluxbench report --profile quick",
-    ),
-    "run": (
-        "all stages in their order",
-        "fluxbench run --profile paper --set name=mine --set flux.epochs=1000",
-    ),
-    "status": (
-        "say what a run consists of, and how much of it is there",
-        "fluxbench status --profile paper",
-    ),
-    "infer": (
-        "draw posterior samples for a measurement of your own; writes samples, a summary and a picture",
-        "fluxbench infer --cell linear_vp-k2_noise-0.1_tuned_seed-0 --measurement readings.csv  (after train)",
-    ),
-    "verify": (
-        "check the forward solvers against refined meshes and stock SNES; writes results/verification",
-        "fluxbench verify --samples 8",
-    ),
-    "bench": (
-        "measure speed and accuracy commit by commit, by asv",
-        "fluxbench bench run  (this commit)\n  fluxbench bench compare main --bench samplers",
-    ),
-    "info": (
-        "print versions, host, MPI, PETSc, torch and GPU",
-        "fluxbench info",
-    ),
-}
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line's grammar."""
-    top = argparse.ArgumentParser(
-        prog="fluxbench",
-        description="How well, and how fast, conditional diffusion models solve physics inverse problems.",
-        epilog="Every stage goes on where it was stopped. Start with `fluxbench run`.",
-    )
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (summary, example) in STAGES.items():
-        command = commands.add_parser(
-            name,
-            help=summary,
-            description=f"{summary[0].upper()}{summary[1:]}.",
-            epilog=f"example:\n  {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        if name == "verify":
-            command.add_argument(
-                "--problem",
-                action="append",
-                dest="problems",
-                choices=list(FLUX_PROBLEMS),
-                help="flux problem to check; may be repeated (default: linear and nonlinear)",
-            )
-            command.add_argument("--samples", type=int, default=8, help="samples of the prior to compare (default: 8)")
-            command.add_argument("--root", type=Path, default=Path(), help="where results/ lies (default: here)")
-        if name == "bench":
-            trends.add_options(command)
-        if name in ("verify", "bench", "info"):
-            continue
-        command.add_argument(
-            "--profile", default="quick", help=f"{', '.join(profiles())}, or a TOML file of your own (default: quick)"
-        )
-        command.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            dest="changes",
-            metavar="KEY=VALUE",
-            help="change a key of the profile; may be repeated. bench/profiles/paper.toml shows every key",
-        )
-        if name in ("solve", "run"):
-            command.add_argument("--ranks", type=int, help="MPI ranks that solve; the same as --set ranks=N")
-        if name == "infer":
-            _add_infer(command)
-        if name == "solve":
-            command.add_argument(
-                "--part",
-                metavar="K/N",
-                help="make part K of N of each data set alone; when all are there, solve without --part joins them",
-            )
-        if name in ("train", "sample", "run"):
-            command.add_argument(
-                "--address",
-                help="Ray cluster to work on: local (start one here, the default), auto (one that runs), HOST:PORT, or "
-                "none (worker processes without Ray); the same as --set address=...",
-            )
-    return top
-
-
-def _add_infer(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--cell", required=True, help="network of the run, as named in runs/<name>/cells; a wrong name lists some"
-    )
-    command.add_argument(
-        "--measurement",
-        type=Path,
-        required=True,
-        help="readings in physical units, one measurement a row: .csv, or .h5 with an array y",
-    )
-    command.add_argument(
-        "--mask",
-        type=Path,
-        help="1 where a sensor is on, 0 where it is off, of the measurement's shape: .csv, or .h5 with an array mask",
-    )
-    command.add_argument("--samples", type=int, default=1_000, help="for each measurement (default: 1000)")
-    command.add_argument("--alpha", type=float, default=0.0, help="0 for the ODE (default), above 0 for an SDE")
-    command.add_argument("--out", type=Path, help="folder to write (default: runs/<name>/inferred/<measurement>)")
+if TYPE_CHECKING:
+    from fluxbench.bench.config import Config
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; the exit status is 0, 2 for bad input, 130 after Ctrl-C or a request to end (SIGTERM)."""
-    options = parser().parse_args(arguments)
+    """Act as the command line says, and return the exit status.
+
+    Args:
+        arguments: after the program's name; None for those of this process.
+
+    Returns:
+        0; 1 if a benchmark or a goal of a study fails; 2 for bad input; 130 after Ctrl-C or a request to end (SIGTERM).
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    command = None
     try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        match options.command:
-            case "info":
-                from fluxbench.bench.info import describe  # noqa: PLC0415 - imports every library there is
-
-                print(describe())
-            case "verify":
-                return _verify(options)
-            case "bench":
-                return trends.act(options, stages.say)
-            case "status":
-                print(describe_run(_config(options)))
-            case "infer":
-                from fluxbench.bench.infer.infer import Request, infer  # noqa: PLC0415 - needs torch
-
-                given = {name: getattr(options, name) for name in Request.__dataclass_fields__}
-                print(infer(_config(options), Request(**given)))
-            case _:
-                _run_stages(options)
+        # Not `fluxbench.main`: it would take an end of file for an interrupt, and change stdout for good.
+        with fluxbench.make_context("fluxbench", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            try:
+                return fluxbench.invoke(context) or 0
+            finally:
+                command = context.invoked_subcommand
+    except click.exceptions.Exit as done:  # help was asked for
+        return done.exit_code
+    except click.ClickException as error:
+        return _refuse(_usage(error))
     except InputError as error:
-        print(f"fluxbench: error: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
     except KeyboardInterrupt:
-        again = "" if options.command == "bench" else "; the same command goes on from here"
+        again = "" if command in {"bench", "study"} else "; the same command goes on from here"
         print(f"fluxbench: interrupted{again}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # such as `fluxbench info | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return 0
 
 
-def _config(options: argparse.Namespace) -> Config:
-    """The profile, as the options change it."""
-    given = {name: getattr(options, name, None) for name in ("ranks", "address")}
-    return load(
-        options.profile, options.changes + [f"{name}={value}" for name, value in given.items() if value is not None]
-    )
+def _refuse(message: str) -> int:
+    print(f"fluxbench: error: {message}", file=sys.stderr)
+    return 2
 
 
-def _run_stages(options: argparse.Namespace) -> None:
-    config = _config(options)
-    actions: dict[str, Callable[[Config], None]] = stages.ALL
-    if options.command != "run":
-        actions = {options.command: stages.ALL[options.command]}
-    if getattr(options, "part", None) is not None:
-        Part.parse(options.part)  # refused before any job starts
-        actions = {"solve": partial(stages.solve, part=options.part)}
+def _usage(error: click.ClickException) -> str:
+    """What is wrong with a command line, in one line, and where help is."""
+    message = " ".join(error.format_message().split()).removesuffix(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} (see `{context.command_path} --help`)" if context else message
+
+
+@click.group(cls=Group, example="fluxbench run", context_settings={"max_content_width": 120})
+def fluxbench() -> None:
+    """How well, and how fast, conditional diffusion models solve physics inverse problems.
+
+    Every stage goes on where it was stopped.
+    """
+
+
+@fluxbench.command(example="fluxbench solve --ranks 4 --set name=large --set flux.train_samples=36000")
+@of_a_run(RANKS)
+@click.option(
+    "--part",
+    metavar="K/N",
+    help="Make part K of N of each data set alone; when all are there, solve without --part joins them.",
+)
+def solve(config: "Config", part: str | None) -> None:
+    """Solve the forward problems under MPI; writes runs/<name>/data/*.h5."""
+    if part is not None:
+        from fluxbench.solvers.data.shards import Part
+
+        Part.parse(part)  # refused before any job starts
+    _work(config, "solve", part=part)
+
+
+@fluxbench.command(example="fluxbench reference --profile quick  (after solve)")
+@of_a_run()
+def reference(config: "Config") -> None:
+    """Sample the exact posteriors of the flux problems by Monte Carlo; writes runs/<name>/references."""
+    _work(config, "reference")
+
+
+@fluxbench.command(
+    example='fluxbench train --set name=mine --set "flux.noise=[0.0, 0.1]" --set flux.epochs=50  (after solve)'
+)
+@of_a_run(ADDRESS)
+def train(config: "Config") -> None:
+    """Train a score network for every formulation and noise level; writes runs/<name>/cells."""
+    _work(config, "train")
+
+
+@fluxbench.command(example='fluxbench sample --set "sampling.alphas=[0.0, 0.5, 1.0]"')
+@of_a_run(ADDRESS)
+def sample(config: "Config") -> None:
+    """Draw posterior samples from every network; writes runs/<name>/samples."""
+    _work(config, "sample")
+
+
+@fluxbench.command(example="fluxbench score --profile quick")
+@of_a_run()
+def score(config: "Config") -> None:
+    """Score the samples; writes results/<name>/scores.csv and table2.csv."""
+    _work(config, "score")
+
+
+@fluxbench.command(example="fluxbench report --profile quick")
+@of_a_run()
+@click.option("--standalone", is_flag=True, help="Write report.html with all pictures inside, as one file.")
+def report(config: "Config", standalone: bool) -> None:
+    """Make tables and figures from the scores; writes results/<name>."""
+    _work(config, "report", standalone=standalone)
+
+
+@fluxbench.command(example="fluxbench run --profile paper --set name=mine --set flux.epochs=1000")
+@of_a_run(RANKS, ADDRESS)
+def run(config: "Config") -> None:
+    """Do all stages in their order."""
+    from fluxbench.bench import stages
+
+    _work(config, *stages.STAGES)
+
+
+@fluxbench.command(example="fluxbench status --profile paper")
+@of_a_run()
+def status(config: "Config") -> None:
+    """Say what a run consists of, and how much of it is there."""
+    from fluxbench.bench.run import Run
+    from fluxbench.bench.status import describe
+
+    click.echo(describe(Run(config)))
+
+
+@fluxbench.command(
+    example="fluxbench infer --cell linear_vp-k2_noise-0.1_tuned_seed-0 --measurement readings.csv  (after train)"
+)
+@of_a_run()
+@click.option(
+    "--cell", required=True, help="Network of the run, as named in runs/<name>/cells; a wrong name lists some."
+)
+@click.option(
+    "--measurement",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Readings in physical units, one measurement a row: .csv, or .h5 with an array y.",
+)
+@click.option(
+    "--mask",
+    type=click.Path(path_type=Path),
+    help="1 where a sensor is on, 0 where it is off, of the measurement's shape: .csv, or .h5 with an array mask.",
+)
+@click.option("--samples", type=int, default=1_000, show_default=True, help="Samples for each measurement.")
+@click.option("--alpha", type=float, default=0.0, show_default=True, help="0 for the ODE, above 0 for an SDE.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write (default: runs/<name>/inferred/<measurement>).",
+)
+def infer(config: "Config", **request: Any) -> None:
+    """Draw posterior samples for a measurement of your own; writes samples, a summary and a picture."""
+    from fluxbench.bench.infer.infer import Request
+    from fluxbench.bench.infer.infer import infer as draw
+
+    click.echo(draw(config, Request(**request)))
+
+
+@fluxbench.command(example="fluxbench info")
+def info() -> None:
+    """Print versions, host, processor, MPI, PETSc, torch and GPU."""
+    from fluxbench.bench.info import describe
+
+    click.echo(describe())
+
+
+fluxbench.add_command(studies)
+fluxbench.add_command(bench)
+
+
+def _work(config: "Config", *names: str, **more: Any) -> None:
+    """Do some stages, one after the other."""
+    from fluxbench.bench import stages
+    from fluxbench.bench.run import Run
+
+    files = Run(config)
     try:
-        for name, action in actions.items():
-            with stages.held(config, name):
-                _timed(name, action, config)
+        for name in names:
+            with stages.held(files, name):
+                began = time.perf_counter()
+                stages.STAGES[name](files, **more)
+                click.echo(f"[{name}] done in {time.perf_counter() - began:.1f} s")
     finally:
         stages.finish()
-
-
-def _verify(options: argparse.Namespace) -> int:
-    """Exit status 1 if a goal is missed."""
-    if options.samples < 1:
-        raise InputError(f"--samples: expected at least 1, found {options.samples}")
-    from fluxbench.bench.studies.verification import verify  # noqa: PLC0415 - needs dolfinx
-
-    return 0 if verify(options.root, options.problems or ["linear", "nonlinear"], options.samples, stages.say) else 1
-
-
-def _timed(name: str, stage: Callable[[Config], None], config: Config) -> None:
-    began = time.perf_counter()
-    stage(config)
-    stages.say(f"[{name}] done in {time.perf_counter() - began:.1f} s")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What this machine and this installation are: ``fluxbench info``."""
 
-import os
 import platform
 from collections.abc import Callable
 
@@ -9,12 +8,13 @@ from fluxbench.provenance import package_version, provenance
 
 
 def describe() -> str:
-    """Versions, host, MPI, PETSc, torch, GPU and Ray, a line each; what is not installed says so."""
+    """Return host, processor and versions of what is installed, a line each; what is not installed says so."""
     made = provenance()
     lines = {
         "fluxbench": f"{package_version('fluxbench') or 'not installed'}, commit {made['commit'] or 'unknown'}",
         "profiles": ", ".join(config.profiles()),
-        "host": f"{platform.node()}, {platform.platform()}, {len(os.sched_getaffinity(0))} cores",
+        "host": f"{platform.node()}, {platform.platform()}",
+        "processor": f"{made['processor']}, {made['cores']} cores, {made['threads'] or 'all as'} threads a process",
         "Python": platform.python_version(),
         "MPI": _of(_mpi),
         "PETSc": _of(_petsc),

@@ -58,7 +58,7 @@ def _training(run: Run) -> str:
 
 
 def _step(statistics: Path) -> int:
-    """The last that a network's statistics tell of; 0 if there are none."""
+    """The last step that a network's statistics tell of; 0 if there are none."""
     lines = statistics.read_text(encoding="utf-8").splitlines() if statistics.exists() else []
     for line in reversed(lines):
         try:

@@ -1,6 +1,6 @@
 """What a person sees of a grid that trains: a live table in a terminal, a line a network where there is none."""
 
-import shutil
+import atexit
 import sys
 import time
 from collections import Counter
@@ -9,35 +9,43 @@ from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
 from fluxbench.training.planning import Work
 
 PAUSE = 1.0
 """Seconds between two pictures of the table."""
 ORDER = ("running", "failed", "waiting", "done")
-"""Of the states in the table."""
+"""Order of the states in the table."""
 
 
 class Watch(tune.Callback):
-    """Told by Tune what happens.
+    """Shows what Tune reports of the networks.
 
     Args:
         works: the networks.
-        before: their steps that earlier runs have done, by name.
+        before: steps that earlier runs have done, by network.
+        console: the terminal; by default that of stderr, if it is one.
     """
 
-    def __init__(self, works: Sequence[Work], before: Mapping[str, int]) -> None:
+    def __init__(self, works: Sequence[Work], before: Mapping[str, int], console: Console | None = None) -> None:
         self._steps = {work.cell.network_name: work.steps for work in works}
         self._before = before
         self._states = dict.fromkeys(self._steps, "waiting")
         self._last: dict[str, dict[str, Any]] = {}
-        self._began, self._drawn, self._height = time.monotonic(), 0.0, 0
-        self._live = sys.stderr.isatty()
+        self._began, self._drawn = time.monotonic(), 0.0
+        console = console or Console(stderr=True)
+        # Rich would send what is printed to the table's terminal, also where stdout is a file.
+        self._live = Live(console=console, auto_refresh=False, redirect_stdout=sys.stdout.isatty())
+        self._quiet = not console.is_terminal
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """A tick of a network is done, or it has failed."""
+        """Note that a network has done a tick, or has failed."""
         name = str(result["network"])
         self._last[name] = result
         if "failed" in result:
@@ -46,39 +54,38 @@ class Watch(tune.Callback):
             self._end(name, "done", f"loss {result['loss']:.4g}")
         else:
             self._states[name] = "running"
-        self._draw()
+        if not self._quiet and time.monotonic() - self._drawn >= PAUSE:
+            self._draw()
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        """All have ended."""
-        self._drawn = 0.0
-        self._draw()
+        """Draw the table for the last time."""
+        if not self._quiet:
+            self._draw()
+            self._live.stop()
 
     def _end(self, name: str, state: str, what: str) -> None:
         if self._states[name] != state:
             self._states[name] = state
             ended = sum(each in {"done", "failed"} for each in self._states.values())
-            if not self._live:
+            if self._quiet:
                 print(f"train: {name} {state} ({ended} of {len(self._steps)}), {what}", flush=True)
 
     def _draw(self) -> None:
-        now = time.monotonic()
-        if not self._live or now - self._drawn < PAUSE:
-            return
-        self._drawn = now
-        names = sorted(self._states, key=lambda name: ORDER.index(self._states[name]))
-        lines = [self._summary(now), *(f"  {self._states[name]:8}{name}{self._of(name)}" for name in names)]
-        size = shutil.get_terminal_size()
-        back = f"\x1b[{self._height}F" if self._height else ""
-        lines = lines[: size.lines - 1]  # what has left the screen cannot be drawn over
-        sys.stderr.write(back + "\x1b[J" + "".join(line[: size.columns - 1] + "\n" for line in lines))
-        sys.stderr.flush()
-        self._height = len(lines)
+        if not self._live.is_started:
+            self._live.start()
+            atexit.register(self._live.stop)  # which gives the cursor back, also after an interrupt
+        self._drawn = time.monotonic()
+        rows = Table.grid(padding=(0, 2))
+        for name in sorted(self._states, key=lambda name: ORDER.index(self._states[name])):
+            cells = (f"  {self._states[name]}", name, self._of(name))
+            rows.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells))
+        self._live.update(Group(Text(self._summary()), rows), refresh=True)
 
-    def _summary(self, now: float) -> str:
+    def _summary(self) -> str:
         steps = sum(self._steps.values())
         before = sum(self._before.values())
         done = sum(self._last.get(name, {}).get("step", self._before.get(name, 0)) for name in self._steps)
-        rate = (done - before) / max(now - self._began, 1e-9)
+        rate = (done - before) / max(time.monotonic() - self._began, 1e-9)
         left = f"{(steps - done) / rate / 60.0:.1f} min left" if rate > 0.0 else "starting"
         count = Counter(self._states.values())
         states = ", ".join(f"{count[state]} {state}" for state in ORDER if count[state])
@@ -90,9 +97,9 @@ class Watch(tune.Callback):
         if last is None:
             return ""
         if "failed" in last:
-            return f": {last['failed']}"
-        told = f": step {last['step']:,.0f} of {last['steps']:,.0f}, loss {last['loss']:.4g}"
+            return str(last["failed"])
+        progress = f"step {last['step']:,.0f} of {last['steps']:,.0f}, loss {last['loss']:.4g}"
         if self._states[name] == "done":
-            return told
+            return progress
         left = (last["steps"] - last["step"]) / max(last["steps_per_second"], 1e-9)
-        return f"{told}, {last['steps_per_second']:.0f} steps/s, {left:.0f} s left"
+        return f"{progress}, {last['steps_per_second']:.0f} steps/s, {left:.0f} s left"

@@ -78,11 +78,11 @@ class Table2Mean:
     unit = "x"
 
     def track_s1(self, scores: Scores) -> float:
-        """As above."""
+        """Return the mean over entries of the entropic transport cost to the test samples in a band of y."""
         return fmean(scores["S1", problem, "", *which] for problem, *which in product(*Table2.params))
 
     def track_w1(self, scores: Scores) -> float:
-        """As above."""
+        """Return the mean over entries of the 1-Wasserstein distance to the exact conditional."""
         return fmean(scores["W1", problem, "", *which] for problem, *which in product(*Table2.params))
 
 

@@ -1,5 +1,9 @@
-"""Training: seconds a step by network and batch, and of the whole loop."""
+"""Training: seconds a step by network and batch, and of the whole loop.
 
+Studies of speed train the same networks on the same data sets: ``cell_of``, ``write_data`` and ``bare_step``.
+"""
+
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +25,36 @@ NETWORKS = ("paper, densities", "paper, flux", "tuned, densities", "tuned, flux"
 
 
 def cell_of(network: str, **changes: Any) -> Cell:
-    """A network's cell, with hyper-parameters of its own."""
+    """Return a network's cell: one of ``NETWORKS``, with hyper-parameters changed."""
     recipe, kind = network.split(", ")
     return Cell(kind, "vp-k2", 0.0, recipe, 0, replace(RECIPES[recipe][kind], **changes))
+
+
+def write_data(kind: str, path: Path) -> None:
+    """Write a data set of the kind's size; what stands in it does not count."""
+    count, *sizes = SIZES[kind]
+    random = np.random.default_rng(0)
+    split = Split(*(random.normal(size=(count, size)) for size in sizes))
+    datasets.write(path, Dataset({"problem": kind, "seed": 0}, {}, split, split, None, {"x": "1", "y": "1"}))
+
+
+def bare_step(cell: Cell) -> Callable[[], None]:
+    """Return a step that trains a cell's network by forward, backward and Adam alone, always on one batch."""
+    recipe, (_, x_size, y_size) = cell.hyperparameters, SIZES[cell.problem]
+    network = checkpoints.build_network(cell, x_size, y_size)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
+    generator = torch.Generator().manual_seed(0)
+    x0, z, y = (torch.randn(recipe.batch_size, size, generator=generator) for size in (x_size, x_size, y_size))
+    t = draw_times(recipe, network.formulation, recipe.batch_size, generator)
+
+    def step() -> None:
+        loss = denoising_score_matching(network, x0, y, t, z)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    step()  # the first one makes room for gradients and Adam's state
+    return step
 
 
 class Step:
@@ -36,25 +67,15 @@ class Step:
     def setup(self, network: str, batch: int) -> None:
         """Build the network and draw the batch."""
         torch.set_num_threads(1)
-        cell = cell_of(network, batch_size=batch)
-        _, x_size, y_size = SIZES[cell.problem]
-        self.network = checkpoints.build_network(cell, x_size, y_size)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-4, fused=True)
-        generator = torch.Generator().manual_seed(0)
-        self.x0, self.z, self.y = (torch.randn(batch, size, generator=generator) for size in (x_size, x_size, y_size))
-        self.t = draw_times(cell.hyperparameters, self.network.formulation, batch, generator)
-        self.time_step(network, batch)  # the first step makes room for gradients and Adam's state
+        self.step = bare_step(cell_of(network, batch_size=batch))
 
     def time_step(self, network: str, batch: int) -> None:
-        """Seconds a step."""
-        loss = denoising_score_matching(self.network, self.x0, self.y, self.t, self.z)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
+        """Take a step; measured in seconds."""
+        self.step()
 
     def peakmem_step(self, network: str, batch: int) -> None:
-        """Bytes at the most, of a process that trains."""
-        self.time_step(network, batch)
+        """Take a step in a process that trains; measured in bytes at the most."""
+        self.step()
 
 
 class Loop:
@@ -66,12 +87,8 @@ class Loop:
 
     def setup_cache(self) -> None:
         """Write data sets of the right size into the working directory."""
-        random = np.random.default_rng(0)
-        for kind, (count, *sizes) in SIZES.items():
-            split = Split(*(random.normal(size=(count, size)) for size in sizes))
-            specification = {"problem": kind, "seed": 0}
-            dataset = Dataset(specification, {}, split, split, None, {"x": "1", "y": "1"})
-            datasets.write(Path(f"{kind}.h5"), dataset)
+        for kind in SIZES:
+            write_data(kind, Path(f"{kind}.h5"))
 
     def setup(self, network: str) -> None:
         """Forget what was trained."""
@@ -83,5 +100,5 @@ class Loop:
             path.unlink(missing_ok=True)
 
     def time_train(self, network: str) -> None:
-        """Seconds for all steps, from reading the data set on."""
+        """Take all steps, from reading the data set on; measured in seconds."""
         train(self.cell, Path(f"{self.cell.problem}.h5"), self.path, "cpu")

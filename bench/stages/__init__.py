@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 from fluxbench.bench.run import Run
 from fluxbench.storage import exclusive
@@ -18,11 +19,11 @@ HELD = {"train": "cells", "sample": "samples", "score": "scores", "report": "sco
 """Folder of a run that a stage has for itself; the MPI jobs of the other stages hold theirs by themselves."""
 
 
-def _stage(name: str, run: Run) -> None:
-    import_module(f"{__name__}.{name}").act(run)
+def _stage(name: str, run: Run, **options: Any) -> None:
+    import_module(f"{__name__}.{name}").act(run, **options)
 
 
-STAGES: dict[str, Callable[[Run], None]] = {
+STAGES: dict[str, Callable[..., None]] = {
     name: partial(_stage, name) for name in ("solve", "reference", "train", "sample", "score", "report")
 }
 """The stages in their order, each loaded when it is called."""

@@ -1,25 +1,26 @@
-"""How close recipe `tuned` comes to exact samples of the joint densities, and how it compares with the printed Table 2:
+"""How close recipe `tuned` comes to exact samples of the joint densities, beside the paper's Table 2.
 
-    .venv/bin/fluxbench run --profile table2
-    .venv/bin/fluxbench study density_accuracy
+First, make the run that it is about:
+
+    fluxbench run --profile table2
 
 One row for each entry of the paper's table (VE and VP of order 2, ODE and SDE, three densities): mean and standard
 deviation over training seeds, beside the floor of exact samples and the number that the paper printed.
 """
 
-import sys
 from collections import defaultdict
 from statistics import fmean, stdev
 
 from fluxbench.bench import score
 from fluxbench.bench.config import load
 from fluxbench.bench.published import PRINTED, TABLE2
-from fluxbench.bench.studies.goals import Found, Options, goal, measuring_command
+from fluxbench.bench.study import Found, Options, goal
 from fluxbench.errors import InputError
 from fluxbench.storage import Row
 
 PROFILE = "table2"
 RECIPE = "tuned"
+TITLE = f"Joint densities: recipe `{RECIPE}` beside exact samples and the paper's Table 2"
 ALLOWED = 1.3
 """Mean S1 in units of the floor's."""
 METRICS = (*PRINTED, "W1")
@@ -27,7 +28,7 @@ METRICS = (*PRINTED, "W1")
 
 
 def entries(scores: list[Row]) -> list[Row]:
-    """One row for each entry that the paper printed, from the rows of ``scores.csv``."""
+    """Return one row for each entry that the paper printed, from the rows of ``scores.csv``."""
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in scores:
         where = row["formulation"], row["alpha"], row["problem"]
@@ -49,7 +50,7 @@ def entries(scores: list[Row]) -> list[Row]:
 
 
 def means(table: list[Row]) -> list[Row]:
-    """Of each metric and sampler, over densities and formulations."""
+    """Return the means over densities and formulations, a row a metric and sampler."""
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in table:
         groups[row["metric"], row["sampler"]].append(row)
@@ -63,7 +64,7 @@ def means(table: list[Row]) -> list[Row]:
 
 
 def goals_of(table: list[Row]) -> list[Row]:
-    """Every printed entry there and beaten; the mean S1 near the floor's.
+    """Return the goals: every printed entry there and beaten, and the mean S1 near the floor's.
 
     Raises:
         InputError: if the run lacks an entry.
@@ -86,21 +87,11 @@ def goals_of(table: list[Row]) -> list[Row]:
     return found
 
 
-def compare(options: Options) -> Found:
-    """The table and its goals.
+def measure(options: Options) -> Found:
+    """Compare the entries of the paper's table, and their means.
 
     Raises:
         InputError: if the run is not there or made otherwise.
     """
     table = entries(score.table(load(PROFILE, [f"root={options.root}"])))
     return {"Entries of Table 2": table, "Means over the entries": means(table)}, goals_of(table)
-
-
-def main() -> int:
-    """Command line."""
-    title = f"Joint densities: recipe `{RECIPE}` beside exact samples and the paper's Table 2"
-    return measuring_command("density_accuracy", __doc__, title, compare)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

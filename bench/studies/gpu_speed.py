@@ -1,13 +1,11 @@
-"""How far training and sampling are from what the device could do, and what comes nearer:
-
-    .venv/bin/fluxbench study gpu_speed
+"""How far training and sampling are from what the device could do, and what comes nearer.
 
 The flux network of recipe `tuned`, on a GPU if there is one and else on one core, trained and sampled
 
 - *plain*: operation by operation, as `fluxbench train` and `fluxbench sample` do;
 - *compiled*: by torch.compile, which fuses operations;
 - *CUDA graph*: recorded once and replayed, so that nothing is launched by the host;
-- *stacked*: several cells in one set of matrix products, as :mod:`fluxbench.training.stacked` trains them.
+- *stacked*: several cells in one set of matrix products, as `fluxbench train` does on a GPU.
 
 The floor of so many cells is the longer of two times: their matrix products' operations (a forward pass 2 B sum in out,
 a backward pass twice that) at the rate of a large product, and the bytes that must move even if everything else were
@@ -17,9 +15,7 @@ Both rates are measured first, in the same float32. A mode that the device does 
 
 import copy
 import math
-import platform
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -34,19 +30,21 @@ import torch
 from torch import Tensor, nn
 from torch._inductor import config as inductor
 
-from fluxbench.bench.studies.goals import Found, Options, goal, line, measuring_command
-from fluxbench.bench.studies.training_speed import SIZES, data
+from fluxbench.bench.asv.training import SIZES, cell_of, write_data
+from fluxbench.bench.study import Found, Options, goal, line
 from fluxbench.diffusion.losses import DenoisingLoss
 from fluxbench.diffusion.networks import ScoreNetwork
 from fluxbench.diffusion.samplers import Score, exponential_multistep
+from fluxbench.provenance import processor
 from fluxbench.storage import Row
-from fluxbench.training.cells import Cell
-from fluxbench.training.recipes import RECIPES, Recipe
+from fluxbench.training.recipes import Recipe
 from fluxbench.training.stacked import Stack, stacked_network
 from fluxbench.training.state import State
 from fluxbench.training.trainer import draw_times, follow
 
-CELL = Cell("flux", "vp-k2", 0.01, "tuned", 0, RECIPES["tuned"]["flux"])
+TITLE = "Training and sampling beside what the device could do"
+ROUNDS = 3
+CELL = replace(cell_of("tuned, flux"), noise=0.01)
 STACKS = (1, 8, 32)
 EVALUATIONS = 16
 """Of the default ODE sampler."""
@@ -72,13 +70,13 @@ Run = Callable[[int], Any]
 
 @dataclass(frozen=True)
 class Device:
-    """Where it is measured.
+    """What is measured on, and its limits.
 
     Attributes:
         device: in torch's words.
-        name: in its maker's.
-        flops: a second, of a large float32 product.
-        bytes: a second, read and written by a large copy.
+        name: in its maker's words.
+        flops: operations a second of a large float32 product.
+        bytes: bytes a second, read and written by a large copy.
     """
 
     device: torch.device
@@ -88,9 +86,9 @@ class Device:
 
     @classmethod
     def at_hand(cls) -> "Device":
-        """A GPU if there is one."""
+        """Return the GPU if there is one, else a core, its limits measured."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        name = torch.cuda.get_device_name() if device.type == "cuda" else f"one core of {_processor()}"
+        name = torch.cuda.get_device_name() if device.type == "cuda" else f"one core of {processor()}"
         size, count = MATRIX[device.type], COPIED[device.type] // 4
         a, b = (torch.randn(size, size, device=device) for _ in range(2))
         source, target = (torch.zeros(count, device=device) for _ in range(2))
@@ -99,15 +97,8 @@ class Device:
         return cls(device, name, 2.0 * size**3 / product, 8.0 * count / copied)
 
     def floor(self, flops: float, moved: float) -> float:
-        """Seconds that it takes at least."""
+        """Return the least seconds for so many operations and so many bytes moved."""
         return max(flops / self.flops, moved / self.bytes)
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [text.split(":", 1)[1].strip() for text in lines if text.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _fastest(work: Callable[[], Any], device: torch.device) -> float:
@@ -128,7 +119,7 @@ def _wait(device: torch.device) -> None:
 
 
 def rate(run: Run, device: torch.device, rounds: int) -> float:
-    """Steps, or draws, a second: the median of several rounds after a warm one."""
+    """Return steps, or draws, a second: the median of several rounds after a warm one."""
     with patience(PATIENCE[device.type]):
         run(3)
     times = min(max(math.ceil(SECONDS / rounds / max(_seconds(run, 1, device), 1e-6)), 1), 2_000)
@@ -137,7 +128,11 @@ def rate(run: Run, device: torch.device, rounds: int) -> float:
 
 @contextmanager
 def patience(seconds: float) -> Iterator[None]:
-    """Give up what takes longer."""
+    """Give up a block that takes longer than so many seconds.
+
+    Raises:
+        TimeoutError: if it does.
+    """
     over = False
 
     def give_up(*_of_signal: Any) -> None:
@@ -159,7 +154,7 @@ def patience(seconds: float) -> Iterator[None]:
 
 
 def training_costs(network: ScoreNetwork, batch: int) -> tuple[float, float]:
-    """Operations and bytes of a step of one cell.
+    """Return the operations and the bytes of a training step of one cell.
 
     Weights: read by both passes, the gradient written; Adam reads weight, gradient and two moments and writes three of
     them; the average reads two and writes one. Activations of a layer: input and output of the forward pass; input,
@@ -172,7 +167,7 @@ def training_costs(network: ScoreNetwork, batch: int) -> tuple[float, float]:
 
 
 def sampling_costs(network: ScoreNetwork, rows: int) -> tuple[float, float]:
-    """Operations and bytes of all evaluations for so many samples of one cell."""
+    """Return the operations and the bytes of all evaluations for so many samples of one cell."""
     layers = _layers(network)
     weights = sum(parameter.numel() for parameter in network.parameters())
     activations = rows * sum(into + out for into, out in layers)
@@ -186,7 +181,7 @@ def _layers(network: ScoreNetwork) -> list[tuple[int, int]]:
 
 
 def batches(state: State) -> Iterator[Batch]:
-    """What the plain trainer draws."""
+    """Yield batches without end as the plain trainer draws them: x, y, times and normals."""
     recipe, count, device = state.cell.hyperparameters, state.cell.hyperparameters.batch_size, state.x0.device
     while True:
         order = torch.randperm(len(state.x0), generator=state.generator, device=device)
@@ -198,7 +193,7 @@ def batches(state: State) -> Iterator[Batch]:
 
 
 def plain_steps(state: State, objective: Callable[..., Tensor]) -> Run:
-    """Steps of the plain trainer, with its network's loss as a module."""
+    """Return steps of the plain trainer, with its network's loss as a module."""
     recipe, drawn, average = state.cell.hyperparameters, batches(state), state.average
 
     def run(steps: int) -> None:
@@ -214,7 +209,7 @@ def plain_steps(state: State, objective: Callable[..., Tensor]) -> Run:
 
 
 def graph_steps(state: State, recipe: Recipe) -> Run:
-    """Steps of the plain trainer from a CUDA graph, on batches that are copied to where it reads them."""
+    """Return steps of the plain trainer from a CUDA graph, on batches that are copied to where it reads them."""
     objective, drawn, average = DenoisingLoss(state.network), batches(state), state.average
     held = tuple(part.clone() for part in next(drawn))
     rate = torch.tensor(1e-4, device=state.x0.device)
@@ -253,7 +248,7 @@ def _recorded(work: Callable[[], Any]) -> torch.cuda.CUDAGraph:
 
 
 def stacked_steps(states: list[State]) -> Run:
-    """Steps of a stack."""
+    """Return steps of a stack of networks."""
     stack = Stack(states)
 
     def endless() -> Iterator[Batch]:
@@ -270,7 +265,7 @@ def stacked_steps(states: list[State]) -> Run:
 
 
 def draws(score: Score, network: ScoreNetwork, rows: int, size: int) -> Run:
-    """Draws of so many samples by the default ODE sampler."""
+    """Return draws of so many samples of a size by the default ODE sampler."""
     device = next(network.parameters()).device
     end = network.formulation.sampling_end(CELL.hyperparameters.t_min, CELL.hyperparameters.noise_ratio_end)
 
@@ -290,12 +285,12 @@ def draws(score: Score, network: ScoreNetwork, rows: int, size: int) -> Run:
 
 
 def plain_score(evaluate: Callable[..., Tensor], y: Tensor) -> Score:
-    """Of one network, compiled or not."""
+    """Return the score of one network, compiled or not, at conditions y of shape (B, n)."""
     return lambda x, t, rows: evaluate(x, y[rows], t)
 
 
 def stacked_score(network: ScoreNetwork, y: Tensor) -> Score:
-    """Of a stack, whose samplers see one long batch; y has shape (C, B, n)."""
+    """Return the score of a stack, whose samplers see one long batch; y has shape (C, B, n)."""
     shape = y.shape[:2]
 
     def score(x: Tensor, t: Tensor, _rows: Tensor) -> Tensor:
@@ -306,7 +301,7 @@ def stacked_score(network: ScoreNetwork, y: Tensor) -> Score:
 
 @torch.no_grad()
 def graph_score(network: ScoreNetwork, y: Tensor, size: int) -> Score:
-    """Of one network from a CUDA graph."""
+    """Return the score of one network from a CUDA graph, at conditions y of shape (B, n)."""
     x, t = torch.randn(len(y), size, device=y.device), torch.full((len(y),), 0.5, dtype=torch.float64, device=y.device)
     found = torch.empty_like(x)
     graph = _recorded(lambda: found.copy_(network(x, y, t)))
@@ -321,11 +316,11 @@ def graph_score(network: ScoreNetwork, y: Tensor, size: int) -> Score:
 
 
 class Measured:
-    """Rows of modes, on one device.
+    """Rows of modes, measured on one device.
 
     Args:
-        device: where.
-        rounds: of everything.
+        device: what is measured on.
+        rounds: how often everything is measured.
     """
 
     def __init__(self, device: Device, rounds: int) -> None:
@@ -333,14 +328,14 @@ class Measured:
         self.rows: list[Row] = []
 
     def add(self, mode: str, cells: int, unit: str, amount: int, floor: float, make: Callable[[], Run]) -> None:
-        """Measure a mode.
+        """Measure a mode and add its row.
 
         Args:
             mode: what it is called.
-            cells: that are trained or sampled together.
-            unit: of what is counted.
-            amount: of it that a run does at a time for one cell.
-            floor: seconds of that for one cell.
+            cells: number of those that are trained or sampled together.
+            unit: what is counted, a second.
+            amount: how much of it a run does at a time for one cell.
+            floor: least seconds of that for one cell.
             make: sets up what is run.
         """
         row: Row = {"mode": mode, "cells": cells}
@@ -364,7 +359,7 @@ def _graphs(device: torch.device) -> None:
 
 
 def training(device: Device, states: Callable[[int], list[State]], rounds: int) -> list[Row]:
-    """Steps a second in every mode."""
+    """Measure steps a second in every mode, a row each."""
     measured, recipe = Measured(device, rounds), CELL.hyperparameters
     floor = device.floor(*training_costs(states(1)[0].network, recipe.batch_size))
 
@@ -391,7 +386,7 @@ def training(device: Device, states: Callable[[int], list[State]], rounds: int) 
 
 
 def sampling(device: Device, states: Callable[[int], list[State]], rounds: int) -> list[Row]:
-    """Samples a second in every mode."""
+    """Measure samples a second in every mode, a row each."""
     measured, rows = Measured(device, rounds), ROWS[device.device.type]
     state = states(1)[0]
     network, size = state.network.requires_grad_(False).eval(), state.x0.shape[1]
@@ -418,8 +413,8 @@ def sampling(device: Device, states: Callable[[int], list[State]], rounds: int) 
     return measured.rows
 
 
-def compare(options: Options) -> Found:
-    """The tables and the goal."""
+def measure(options: Options) -> Found:
+    """Measure the device, training and sampling: three tables and one goal."""
     torch.set_num_threads(1)
     inductor.compile_threads = 1  # no processes that go on compiling what was given up, and disturb what comes next
     device = Device.at_hand()
@@ -428,7 +423,7 @@ def compare(options: Options) -> Found:
     print(line(where), flush=True)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "flux.h5"
-        data("flux", path)
+        write_data("flux", path)
 
         def states(cells: int) -> list[State]:
             return [
@@ -448,13 +443,3 @@ def compare(options: Options) -> Found:
     bar = AT_LEAST[device.device.type]
     what = f"{device.name}: a stack of {STACKS[-1]}, times the plain trainer's steps a second"
     return tables, [goal(what, times, times >= bar, f"at least {bar:g}")]
-
-
-def main() -> int:
-    """Command line."""
-    title = "Training and sampling beside what the device could do"
-    return measuring_command("gpu_speed", __doc__, title, compare, rounds=3)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,4 @@
-"""What Ray costs, on one core:
-
-    .venv/bin/fluxbench study grid_speed
+"""What Ray costs, on one core.
 
 - a network more in packed mode, once a process is warm: the time of many networks that train for a moment, less that of
   few, less that of training them here; beside it, the same by a TorchTrainer of one process each;
@@ -11,7 +9,6 @@ Recipe `tuned`, the linear flux problem's sizes. In turns, the median of several
 """
 
 import shutil
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -23,10 +20,11 @@ import torch
 from torch import Tensor
 
 from fluxbench.bench import draw
+from fluxbench.bench.asv.training import SIZES, cell_of, write_data
 from fluxbench.bench.files import samples
 from fluxbench.bench.files.samples import Integrator, sample_specification
-from fluxbench.bench.studies.goals import Found, Options, goal, line, measuring_command
-from fluxbench.bench.studies.training_speed import SIZES, bare, data
+from fluxbench.bench.studies.training_speed import bare
+from fluxbench.bench.study import Found, Options, goal, line
 from fluxbench.diffusion.samplers import exponential_multistep
 from fluxbench.solvers.data import datasets
 from fluxbench.storage import Row
@@ -34,26 +32,26 @@ from fluxbench.training import checkpoints, cluster, grid
 from fluxbench.training.cells import Cell
 from fluxbench.training.cluster import Cluster
 from fluxbench.training.planning import Way, Work, plan
-from fluxbench.training.recipes import RECIPES
 from fluxbench.training.trainer import train
 from fluxbench.training.watch import Watch
 
+TITLE = "What Ray costs"
+ROUNDS = 3
 FEW, MANY = 4, 24
 """Networks, whose difference in time is that of twenty."""
 EPOCHS = 250
 """Of the network whose training is timed: 2,250 steps."""
 MEASUREMENTS, GENERATED = 100, 1_000
 ALLOWED_SECONDS, ALLOWED_SHARE = 0.5, 0.1
-RECIPE = RECIPES["tuned"]["flux"]
 
 
 def cell(seed: int, epochs: int) -> Cell:
-    """A network of the problem that :func:`fluxbench.bench.studies.training_speed.data` writes."""
-    return Cell("flux", "vp-k2", 0.01, "tuned", seed, replace(RECIPE, epochs=epochs))
+    """Return a network of recipe `tuned` for a flux problem at 1 % noise, trained for so many epochs."""
+    return replace(cell_of("tuned, flux", epochs=epochs), noise=0.01, seed=seed)
 
 
 def by_ray(there: Cluster, folder: Path, count: int, epochs: int, way: Way) -> tuple[float, list[Path]]:
-    """Seconds to train so many networks one after the other, and where they are."""
+    """Return the seconds to train so many networks through Ray, one after the other, and their checkpoints."""
     cells = [cell(seed, epochs) for seed in range(count)]
     paths = [folder / f"{way}-{each.seed}.pt" for each in cells]
     works = [
@@ -70,7 +68,7 @@ def by_ray(there: Cluster, folder: Path, count: int, epochs: int, way: Way) -> t
 
 
 def here(folder: Path, count: int) -> float:
-    """Seconds to train so many networks for an epoch in this process."""
+    """Return the seconds to train so many networks for an epoch in this process."""
     began = time.perf_counter()
     for seed in range(count):
         path = folder / f"here-{seed}.pt"
@@ -80,7 +78,7 @@ def here(folder: Path, count: int) -> float:
 
 
 def overhead(there: Cluster, folder: Path, rounds: int) -> list[Row]:
-    """Seconds that a network takes more than its training, by way."""
+    """Measure the seconds that a network takes beyond its training, a row a strategy."""
     rows = []
     here(folder, 1)  # warm
     alone = here(folder, MANY - FEW) / (MANY - FEW)
@@ -98,11 +96,10 @@ def overhead(there: Cluster, folder: Path, rounds: int) -> list[Row]:
 
 
 def training(there: Cluster, folder: Path, rounds: int) -> Row:
-    """Steps a second of a packed network and of the bare loop."""
-    _, x_size, y_size = SIZES["flux"]
+    """Measure steps a second of a packed network and of the bare loop."""
     pairs = []
     for _ in range(rounds):
-        alone = bare(cell(0, 1), x_size, y_size)
+        alone = bare(cell(0, 1))
         _, (path,) = by_ray(there, folder, 1, EPOCHS, "packed")
         saved = checkpoints.load(path)
         pairs.append((alone, saved.seconds / saved.steps))
@@ -110,7 +107,7 @@ def training(there: Cluster, folder: Path, rounds: int) -> Row:
 
 
 def sampling(there: Cluster, folder: Path, by: Integrator, rounds: int) -> Row:
-    """Samples a second through Ray, file and all, and of the bare sampler."""
+    """Measure samples a second through Ray, file and all, and of the bare sampler."""
     network, path = folder / "packed-0.pt", folder / "samples.h5"
     saved = checkpoints.load(network)
     dataset = datasets.read(folder / "flux.h5")
@@ -139,7 +136,7 @@ def sampling(there: Cluster, folder: Path, by: Integrator, rounds: int) -> Row:
 
 @torch.no_grad()
 def bare_sampler(folder: Path, saved: checkpoints.Checkpoint, by: Integrator) -> float:
-    """Seconds of the sampler alone, on tensors that are there."""
+    """Return the seconds of the sampler alone, on tensors that are there."""
     measured = draw.measured_by(saved.cell, datasets.read(folder / "flux.h5"), MEASUREMENTS)
     condition = torch.as_tensor(saved.normalisation.condition(measured), dtype=torch.float32)
     network, recipe = saved.network(torch.device("cpu")), saved.cell.hyperparameters
@@ -164,7 +161,7 @@ def bare_sampler(folder: Path, saved: checkpoints.Checkpoint, by: Integrator) ->
 
 
 def compared(what: str, pairs: list[tuple[float, float]], amount: float) -> Row:
-    """A row of speeds from pairs of seconds, bare and through Ray."""
+    """Return a row of speeds from pairs of seconds for an amount of work, bare and through Ray."""
     alone, whole = (median(times) for times in zip(*pairs, strict=True))
     ratio = median(each / bare_one for bare_one, each in pairs)
     row = {"what": what, "bare": amount / alone, "through Ray": amount / whole, "beyond the bare one": ratio - 1.0}
@@ -172,12 +169,12 @@ def compared(what: str, pairs: list[tuple[float, float]], amount: float) -> Row:
     return row
 
 
-def compare(options: Options) -> Found:
-    """The tables and their goals."""
+def measure(options: Options) -> Found:
+    """Measure networks, training and sampling through Ray: two tables and their goals."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
-        data("flux", folder / "flux.h5")
+        write_data("flux", folder / "flux.h5")
         there = cluster.connect("local", 1)
         try:
             ways = overhead(there, folder, options.rounds)
@@ -191,12 +188,3 @@ def compare(options: Options) -> Found:
         share = row["beyond the bare one"]
         reached.append(goal(f"{row['what']}: beyond the bare one", share, share <= ALLOWED_SHARE, "at most 0.1"))
     return {"A network more": ways, "Speed, one core": speeds}, reached
-
-
-def main() -> int:
-    """Command line."""
-    return measuring_command("grid_speed", __doc__, "What Ray costs", compare, rounds=3)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

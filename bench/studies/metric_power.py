@@ -1,7 +1,5 @@
 """Which metric sees which fault: posteriors known to be wrong, at the suite's sample sizes.
 
-    .venv/bin/fluxbench study metric_power
-
 Exact posteriors of the linear flux problem (1 % noise, far from where anything is clipped), of one with two modes, and
 of the joint density Bimodal are spoilt in a known way. What a metric says of them is compared with what it says of
 exact samples, with truths, measurements and references drawn anew each time: an entry is how many standard deviations
@@ -12,7 +10,6 @@ exact samples is compared with the others in the same way: as many of them may b
 How long it takes to score a full test set is measured too.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,7 +22,7 @@ from scipy.stats import t
 from fluxbench.bench.metrics import joint
 from fluxbench.bench.references.gaussian import linear_gaussian
 from fluxbench.bench.scoring import densities, flux
-from fluxbench.bench.studies.goals import Found, Options, goal, line, measuring_command
+from fluxbench.bench.study import Found, Options, goal, line
 from fluxbench.solvers.boundary_flux import Floats
 from fluxbench.solvers.data.datasets import Dataset, Split
 from fluxbench.solvers.fem.simulators import simulator
@@ -33,6 +30,7 @@ from fluxbench.solvers.problems.bimodal import Bimodal
 from fluxbench.solvers.problems.linear import LINEAR
 from fluxbench.storage import Row
 
+TITLE = "Which metric sees which fault"
 MEASUREMENTS, SAMPLES = 100, 1_000
 GENERATED = 10_000
 """Of the joint density, for each value of y."""
@@ -72,7 +70,7 @@ class Case:
     shift: Floats
 
     def draw(self, random: Random, spread: float = 1.0, modes: tuple[int, ...] = (-1, 1)) -> Floats:
-        """Samples (M, S, d), wider by ``spread``, of some of the modes."""
+        """Draw samples (M, S, d), wider by ``spread``, of some of the modes."""
         shape = (len(self.mean), SAMPLES, self.mean.shape[1])
         sign = random.choice(modes, size=(*shape[:2], 1))
         return self.mean[:, None] + sign * self.shift + spread * random.standard_normal(shape) @ self.root.T
@@ -80,7 +78,7 @@ class Case:
 
 @cache
 def operator() -> Floats:
-    """Of the linear problem."""
+    """Return the matrix that takes the linear problem's fluxes to its sensors."""
     found = simulator(LINEAR).operator
     if found is None:
         raise ValueError("expected a linear problem")
@@ -88,7 +86,7 @@ def operator() -> Floats:
 
 
 def case(random: Random, two_modes: bool, measurements: int) -> Case:
-    """The linear problem's posteriors at 1 % noise, as they are or doubled, of truths drawn from the prior."""
+    """Return the linear problem's posteriors at 1 % noise, as they are or doubled, of truths drawn from the prior."""
     x = PRIOR.mean + random.standard_normal((measurements, PRIOR.size)) @ PRIOR.root
     y = x @ operator().T + NOISE * SPAN * random.standard_normal((measurements, len(operator())))
     exact = linear_gaussian(PRIOR, operator(), y, NOISE * SPAN)
@@ -126,14 +124,14 @@ def _wider(x: Floats, factor: float) -> Floats:
 
 
 def of_flux(fault: Fault, random: Random, two_modes: bool) -> Values:
-    """Every metric of spoilt posteriors of fresh measurements."""
+    """Return every metric of spoilt posteriors of fresh measurements, by name."""
     made = case(random, two_modes, MEASUREMENTS)
     known = flux.Known(made.truth, PRIOR.mean, made.draw(random))
     return _values(flux.rows(fault(made, random), known, LINEAR.geometry))
 
 
 def of_density(fault: Callable[[Floats, Random], Floats], random: Random) -> Values:
-    """Every distance of spoilt samples of a joint density from fresh test samples."""
+    """Return every distance of spoilt samples of a joint density from fresh test samples, by name."""
     seed = int(random.integers(2**31))
     test = Split(*BIMODAL.simulate(seed, "test", 0, 100_000))
     dataset = Dataset({"problem": BIMODAL.name, "seed": seed}, {}, test, test, None, {})
@@ -146,7 +144,7 @@ def _values(rows: list[Row]) -> Values:
 
 
 def compared(found: Values, exact: list[Values]) -> tuple[Values, set[str]]:
-    """What a table shows of each metric, and those that flag a fault."""
+    """Return what a table shows of each metric beside those of exact samples, and the metrics that flag a fault."""
     draws, level = len(exact), FALSE_ALARMS / len(found)
     limit = t.isf(0.5 * level, draws - 1) * np.sqrt(1.0 + 1.0 / draws)
     shown, flagged = {}, set()
@@ -160,7 +158,7 @@ def compared(found: Values, exact: list[Values]) -> tuple[Values, set[str]]:
 
 
 def power(title: str, measure: Callable[[Any, Random], Values], faults: dict[str, Any], as_is: Any) -> Found:
-    """One row a fault, and one goal each; then exact samples against each other."""
+    """Measure faults, a row and a goal each; then exact samples against each other, one goal for all."""
     exact = [measure(as_is, np.random.default_rng([0, i])) for i in range(DRAWS)]
     rows, reached = [], []
     for i, (name, fault) in enumerate(faults.items()):
@@ -175,7 +173,7 @@ def power(title: str, measure: Callable[[Any, Random], Values], faults: dict[str
 
 
 def scoring_time() -> Row:
-    """How long a full test set takes on one core."""
+    """Measure how long a full test set takes to score on one core."""
     random = np.random.default_rng(2)
     made = case(random, two_modes=False, measurements=FULL)
     samples, exact = (made.draw(random).astype(np.float32) for _ in range(2))
@@ -190,8 +188,8 @@ def scoring_time() -> Row:
     return sizes | {"seconds": seconds, "of which C2ST": classifier}
 
 
-def compare(_options: Options) -> Found:
-    """One row a fault, the time of scoring, and goals."""
+def measure(_options: Options) -> Found:
+    """Spoil three kinds of posteriors, a table of faults each, and time the scoring of a full test set."""
     found = [
         power("Flux", partial(of_flux, two_modes=False), FAULTS, Case.draw),
         power("Flux, two modes", partial(of_flux, two_modes=True), TWO_MODES, Case.draw),
@@ -203,9 +201,3 @@ def compare(_options: Options) -> Found:
     seconds = took["seconds"] - took["of which C2ST"]
     goals.append(goal("seconds to score, but for C2ST", seconds, seconds < SECONDS, f"below {SECONDS:g}"))
     return tables | {"Time to score a full test set": [took]}, goals
-
-
-main = partial(measuring_command, "metric_power", __doc__, "Which metric sees which fault", compare)
-
-if __name__ == "__main__":
-    sys.exit(main())

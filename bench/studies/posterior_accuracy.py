@@ -1,27 +1,27 @@
-"""How close the posteriors of recipe `tuned` are to the exact ones, on the linear flux problem with its clipped prior:
+"""How close the posteriors of recipe `tuned` are to the exact ones, on the linear flux problem with its clipped prior.
 
-    .venv/bin/fluxbench run --profile linear
-    .venv/bin/fluxbench study posterior_accuracy
+First, make the run that it is about:
+
+    fluxbench run --profile linear
 
 Error of the posterior mean, posterior standard deviation and coverage, of samples and of as many from the run's
-reference posteriors (:mod:`references`). Beside each noise level stands whether these can be trusted: the largest
+reference posteriors. Beside each noise level stands whether these can be trusted: the largest
 split R-hat and the fewest effective samples.
 """
 
-import sys
-
 from fluxbench.bench import layout, score
 from fluxbench.bench.config import load
-from fluxbench.bench.studies.goals import Found, Options, goal, line, measuring_command
+from fluxbench.bench.study import Found, Options, goal, line
 from fluxbench.storage import Row
 
+TITLE = "Posteriors of the linear flux problem against the exact ones (clipped prior)"
 PROFILE = "linear"
 STEPS = 20_000
 METRICS = ("error", "std", "coverage")
 
 
-def compare(options: Options) -> Found:
-    """The table and its goals.
+def measure(options: Options) -> Found:
+    """Compare samples at every noise level with the reference posteriors, a row each.
 
     Raises:
         InputError: if the run is not there or made otherwise.
@@ -55,13 +55,3 @@ def compare(options: Options) -> Found:
     steps = max(row["steps"] for row in rows)
     reached.append(goal("training steps", steps, steps <= STEPS, f"at most {STEPS:,}"))
     return {"Linear flux problem, recipe `tuned`": rows}, reached
-
-
-def main() -> int:
-    """Command line."""
-    title = "Posteriors of the linear flux problem against the exact ones (clipped prior)"
-    return measuring_command("posterior_accuracy", __doc__, title, compare)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

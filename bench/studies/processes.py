@@ -1,22 +1,19 @@
 """Table 1 and Figure 1 from the code: what every formulation makes of the time.
 
-    .venv/bin/fluxbench study processes
-
-Writes ``results/processes``: the coefficients of each forward process at five times, beside the defects of the two
-relations that make it one, and the figure of sigma against m and against t for several orders k.
+The coefficients of each forward process at five times, beside the defects of the two
+relations that make it one, and a figure of sigma against m and against t for several orders k.
 """
-
-import sys
 
 import torch
 from torch import Tensor
 
 from fluxbench.bench.report.pictures.processes import figure1
 from fluxbench.bench.report.pictures.style import save
-from fluxbench.bench.studies.goals import Found, Options, goal, measuring_command
+from fluxbench.bench.study import Found, Options, goal
 from fluxbench.diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
 from fluxbench.storage import Row
 
+TITLE = "Forward processes (Table 1, Figure 1)"
 PROCESSES: tuple[Formulation, ...] = (
     VarianceExploding(12.0),
     LinearVarianceExploding(5.0),
@@ -27,7 +24,7 @@ ALLOWED = 1e-6
 
 
 def table1() -> list[Row]:
-    """Coefficients of every process, and the relative defects of dm/dt and of d(sigma^2)/dt."""
+    """Return the coefficients of every process, and the defects of dm/dt and of d(sigma^2)/dt, a row a time."""
     rows = []
     for process in PROCESSES:
         for time in TIMES:
@@ -39,7 +36,7 @@ def table1() -> list[Row]:
 
 
 def defects(process: Formulation, t: Tensor) -> Row:
-    """How far the derivatives are from dm/dt = -(beta/2) m and d(sigma^2)/dt = -beta sigma^2 + g2."""
+    """Return how far derivatives at time t are from dm/dt = -(beta/2) m and d(sigma^2)/dt = -beta sigma^2 + g2."""
     t = t.clone().requires_grad_(True)
     beta, m, variance = process.beta(t), process.m(t), process.sigma(t) ** 2
     zero = 0.0 * t  # a constant has no graph of its own
@@ -52,19 +49,10 @@ def defects(process: Formulation, t: Tensor) -> Row:
     }
 
 
-def compare(options: Options) -> Found:
-    """The table, the figure and the goal."""
+def measure(options: Options) -> Found:
+    """Evaluate Table 1, draw Figure 1 beside it, and hold the defects against their bar."""
     rows = table1()
     worst = max(max(row["defect of m"], row["defect of sigma^2"]) for row in rows)
     reached = [goal("largest defect of the two relations", worst, worst <= ALLOWED, f"at most {ALLOWED:g}")]
     save(options.root / "results" / "processes" / "figure1.png", figure1().figure)
     return {"Table 1, evaluated (T = 1; schedules: docs/diffusion.md)": rows}, reached
-
-
-def main() -> int:
-    """Command line."""
-    return measuring_command("processes", __doc__, "Forward processes (Table 1, Figure 1)", compare)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

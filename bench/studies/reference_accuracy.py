@@ -1,8 +1,9 @@
 """Why the reference posteriors can be trusted: the evidence, measured and published.
 
-    .venv/bin/fluxbench solve --profile references
-    .venv/bin/fluxbench reference --profile references
-    .venv/bin/fluxbench study reference_accuracy
+First, make the references that it is about:
+
+    fluxbench solve --profile references
+    fluxbench reference --profile references
 
 - Chains agree and mix: largest rank-normalised split R-hat, fewest effective samples, Monte Carlo error of the mean in
   posterior standard deviations, over all measurements and components.
@@ -12,7 +13,6 @@
 - Another method, which shares nothing but the posterior, agrees on a few measurements.
 """
 
-import sys
 import time
 from dataclasses import replace
 
@@ -26,8 +26,8 @@ from fluxbench.bench.metrics import calibration
 from fluxbench.bench.references import hamiltonian, tempered
 from fluxbench.bench.references.gaussian import linear_gaussian
 from fluxbench.bench.references.make import posterior_of
-from fluxbench.bench.studies.goals import Found, Options, goal, line, measuring_command
 from fluxbench.bench.studies.metric_power import PRIOR
+from fluxbench.bench.study import Found, Options, goal, line
 from fluxbench.solvers.boundary_flux import Floats
 from fluxbench.solvers.data import datasets
 from fluxbench.solvers.fem.simulators import simulator
@@ -35,6 +35,7 @@ from fluxbench.solvers.problems import FLUX_PROBLEMS
 from fluxbench.solvers.problems.linear import LINEAR
 from fluxbench.storage import Row
 
+TITLE = "Reference posteriors"
 PROFILE = "references"
 P_VALUE = 0.001
 """Of calibration: exact references fall below it once in a thousand tables."""
@@ -44,7 +45,7 @@ LEAST = 0.03
 
 
 def chains_and_calibration(config: Config) -> list[Row]:
-    """One row for each reference."""
+    """Measure how chains agree and mix, and whether the references are calibrated, a row a reference."""
     rows = []
     for problem, noise in layout.referenced(config):
         exact = layout.exact(config, problem, noise)
@@ -70,7 +71,7 @@ def chains_and_calibration(config: Config) -> list[Row]:
 
 
 def closed_form(config: Config) -> Row:
-    """The sampler against the Gaussian posterior where nothing is clipped, in units of the Monte Carlo error."""
+    """Compare the sampler with the Gaussian posterior where nothing is clipped, in units of the Monte Carlo error."""
     data = datasets.read(layout.solved(config, "linear"))
     solve = simulator(LINEAR, config.flux.mesh)
     posterior, _ = posterior_of(data, solve, min(noise for _, noise in layout.referenced(config)), 0, 25)
@@ -93,7 +94,7 @@ def closed_form(config: Config) -> Row:
 
 
 def two_methods(config: Config) -> list[Row]:
-    """Hamiltonian references against tempered particles on a few measurements."""
+    """Compare Hamiltonian references with tempered particles on a few measurements, a row a reference."""
     rows = []
     for problem, noise in layout.referenced(config):
         if noise < LEAST:
@@ -117,8 +118,8 @@ def two_methods(config: Config) -> list[Row]:
     return rows
 
 
-def compare(options: Options) -> Found:
-    """Three tables and the goals.
+def measure(options: Options) -> Found:
+    """Gather the evidence: three tables and six goals.
 
     Raises:
         InputError: if the run is not there or made otherwise.
@@ -139,12 +140,3 @@ def compare(options: Options) -> Found:
         goal("two methods: std ratio - 1", spread, spread < 0.05, "below 0.05"),
     ]
     return {"Chains and calibration": chains, "Closed form": [closed], "Two methods": pairs}, reached
-
-
-def main() -> int:
-    """Command line."""
-    return measuring_command("reference_accuracy", __doc__, "Reference posteriors", compare)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

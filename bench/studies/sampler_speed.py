@@ -1,7 +1,9 @@
-"""How few evaluations, and how little time, each sampler needs on trained networks:
+"""How few evaluations, and how little time, each sampler needs on trained networks.
 
-    .venv/bin/fluxbench run --profile table2 && .venv/bin/fluxbench run --profile linear
-    .venv/bin/fluxbench study sampler_speed
+First, make the runs that it is about:
+
+    fluxbench run --profile table2
+    fluxbench run --profile linear
 
 Every sampler starts from the same normals, and is compared with the probability-flow ODE at tolerance 1e-6, in float64
 down to sigma/m = 1e-4: exact W1, difference of the means and of the standard deviations, component by component, in
@@ -12,7 +14,6 @@ several rounds.
 """
 
 import copy
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from torch import Tensor
 from fluxbench.bench import layout
 from fluxbench.bench.config import load
 from fluxbench.bench.draw import measured_by
-from fluxbench.bench.studies.goals import Found, Options, goal, line, measuring_command
+from fluxbench.bench.study import Found, Options, goal, line
 from fluxbench.diffusion.networks import ScoreNetwork
 from fluxbench.diffusion.samplers import (
     Samples,
@@ -47,6 +48,8 @@ PROFILES = ("table2", "linear")
 FORMULATION, NOISE = "vp-k2", 0.01
 ROWS = 8_000
 """Samples a problem: 2,000 for each of four y, or 100 for each of 80 measurements."""
+TITLE = f"Samplers on trained networks ({FORMULATION}, recipe `tuned`, {ROWS:,} samples)"
+ROUNDS = 3
 STEPS = 16
 """Of the default ODE sampler."""
 TOLERANCES = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
@@ -76,24 +79,28 @@ class Problem:
 
     @property
     def each(self) -> int:
-        """Samples a measurement."""
+        """Number of samples for each measurement."""
         return ROWS // len(self.condition)
 
     def normals(self, seed: int, dtype: torch.dtype = torch.float32) -> Callable[[], Tensor]:
-        """Normals for the whole batch."""
+        """Return a source of normals for the whole batch, of shape (ROWS, x_size)."""
         generator = torch.Generator().manual_seed(seed)
         shape = (ROWS, self.x_size)
         return lambda: torch.randn(shape, generator=generator).to(dtype)
 
     def score(self, dtype: torch.dtype = torch.float32) -> Score:
-        """The network's score, in either precision."""
+        """Return the network's score at this problem's conditions, in either precision."""
         network = copy.deepcopy(self.network).to(dtype)
         y = self.condition.to(dtype).repeat_interleave(self.each, dim=0)
         return lambda x, t, rows: network(x, y[rows], t)
 
 
 def trained(root: Path) -> list[Problem]:
-    """The networks of the two runs: each joint density, and the linear flux problem at 1 % noise."""
+    """Return the networks of the two runs: each joint density, and the linear flux problem at 1 % noise.
+
+    Raises:
+        InputError: if a run is not there or made otherwise.
+    """
     found = []
     for profile in PROFILES:
         config = load(profile, [f"root={root}"])
@@ -115,7 +122,7 @@ def trained(root: Path) -> list[Problem]:
 
 
 def by_scipy(problem: Problem, score: Score, tolerance: float) -> Samples:
-    """SciPy's RK45 on the whole batch as one vector, as the authors' code does it."""
+    """Sample by SciPy's RK45 on the whole batch as one vector, as the authors' code does it."""
     process, shape = problem.network.formulation, (ROWS, problem.x_size)
     rows = torch.arange(ROWS)
 
@@ -130,7 +137,7 @@ def by_scipy(problem: Problem, score: Score, tolerance: float) -> Samples:
 
 
 def samplers(problem: Problem) -> dict[str, Callable[[], Samples]]:
-    """Every sampler by name, all ODE samplers from the same normals."""
+    """Return every sampler by name, all ODE samplers from the same normals."""
     process, t_min, score = problem.network.formulation, problem.t_min, problem.score()
 
     def exponential(alpha: float, seed: int, steps: int) -> Samples:
@@ -155,7 +162,7 @@ def samplers(problem: Problem) -> dict[str, Callable[[], Samples]]:
 
 
 def converged(problem: Problem, seed: int) -> Tensor:
-    """The probability-flow ODE to all the digits that matter."""
+    """Return samples of the probability-flow ODE to all the digits that matter, of shape (ROWS, x_size)."""
     network = problem.network
     end = network.formulation.sampling_end(0.0, 1e-4)
     score = problem.score(torch.float64)
@@ -164,7 +171,7 @@ def converged(problem: Problem, seed: int) -> Tensor:
 
 
 def errors(problem: Problem, x: Tensor, reference: Tensor) -> Row:
-    """W1, mean and standard deviation against the reference, in units of its standard deviation."""
+    """Return W1, mean and standard deviation against a reference, in units of its standard deviation."""
     x, reference = (a.double().reshape(len(problem.condition), problem.each, -1) for a in (x, reference))
     std = reference.std(dim=1)
     w1 = (x.sort(dim=1).values - reference.sort(dim=1).values).abs().mean(dim=1)
@@ -176,7 +183,7 @@ def errors(problem: Problem, x: Tensor, reference: Tensor) -> Row:
 
 
 def timed(draw: Callable[[], Samples], rounds: int) -> tuple[Samples, list[float]]:
-    """What a sampler draws, and the seconds of each round."""
+    """Return what a sampler draws, and the seconds of each round."""
     seconds = []
     for _ in range(rounds):
         began = time.perf_counter()
@@ -185,8 +192,8 @@ def timed(draw: Callable[[], Samples], rounds: int) -> tuple[Samples, list[float
     return found, seconds
 
 
-def measure(problem: Problem, rounds: int) -> list[Row]:
-    """One row a sampler."""
+def compared(problem: Problem, rounds: int) -> list[Row]:
+    """Compare every sampler with the converged ODE on one problem, a row each."""
     with torch.no_grad():
         reference = converged(problem, 0)
         rows = [{"sampler": FLOOR, **errors(problem, converged(problem, 1), reference)}]
@@ -199,7 +206,7 @@ def measure(problem: Problem, rounds: int) -> list[Row]:
 
 
 def goals_of(problem: str, rows: list[Row]) -> list[Row]:
-    """The bars of the default samplers on one problem."""
+    """Return the goals of the default samplers on one problem, from its rows."""
     by_name = {row["sampler"]: row for row in rows}
     default = by_name[f"ODE, exponential, {STEPS} steps"]
     worst = max(default[name] for name in ERRORS)
@@ -219,22 +226,12 @@ def goals_of(problem: str, rows: list[Row]) -> list[Row]:
     ]
 
 
-def compare(options: Options) -> Found:
-    """A table a problem, and the goals of each.
+def measure(options: Options) -> Found:
+    """Compare samplers on every network: a table a problem, and the goals of each.
 
     Raises:
         InputError: if a run is not there or made otherwise.
     """
     torch.set_num_threads(1)
-    tables = {problem.name: measure(problem, options.rounds) for problem in trained(options.root)}
+    tables = {problem.name: compared(problem, options.rounds) for problem in trained(options.root)}
     return tables, [row for name, rows in tables.items() for row in goals_of(name, rows)]
-
-
-def main() -> int:
-    """Command line."""
-    title = f"Samplers on trained networks ({FORMULATION}, recipe `tuned`, {ROWS:,} samples)"
-    return measuring_command("sampler_speed", __doc__, title, compare, rounds=3)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,14 +1,11 @@
-"""How fast data are made, beside the script that one would write first, in one run:
+"""How fast data are made, beside the script that one would write first, in one run.
 
-    .venv/bin/fluxbench study solver_speed
-
-Four tables under ``results/solver_speed``: samples a second on one core, batched against stock SNES one at a time;
+Four tables: samples a second on one core, batched against stock SNES one at a time;
 all data sets of the paper from nothing under MPI; one rank against two; and time against the number of samples.
 """
 
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,17 +13,19 @@ from statistics import median
 
 import numpy as np
 
+from fluxbench.bench.asv.solvers import fluxes, stock_script
 from fluxbench.bench.stages import launcher
-from fluxbench.bench.studies.goals import Found, Options, goal, line, measuring_command
 from fluxbench.bench.studies.verification import FINEST
+from fluxbench.bench.study import Found, Options, goal, line
 from fluxbench.solvers.fem import assembly
 from fluxbench.solvers.fem.discretisation import discretisation
 from fluxbench.solvers.fem.nonlinear import linearise, newton
-from fluxbench.solvers.fem.stock import StockScript
 from fluxbench.solvers.problems.linear import LINEAR
 from fluxbench.solvers.problems.nonlinear import NONLINEAR
 from fluxbench.storage import Row
 
+TITLE = "Speed of the forward solvers"
+ROUNDS = 8
 SIZES = {"linear": (9_000, 1_000), "multi-operator": (36_000, 1_000), "nonlinear": (36_000, 4_000)}
 """Training and test samples; the paper's, but for the 1,000 test samples of the multi-operator problem (choice)."""
 COUNTS = (4_000, 40_000, 400_000)
@@ -37,13 +36,11 @@ RATIO, SECONDS, MEGABYTES = 3_000, 120, 1_000
 
 
 def side_by_side(rounds: int) -> list[Row]:
-    """Samples a second on one core: stock SNES and batched solver in turns, so that both see the same machine."""
+    """Measure samples a second on one core: stock SNES and batched solver in turns, so that both see one machine."""
     began = time.perf_counter()
     fast = linearise(assembly.assemble(NONLINEAR, discretisation(NONLINEAR)))
     ready = time.perf_counter() - began
-    script = StockScript(NONLINEAR)
-    flux = NONLINEAR.prior.sample(0, "nonlinear/speed", 0, BATCHED)
-    script.measure(flux[0])  # MUMPS orders the unknowns once
+    script, flux = stock_script(), fluxes(NONLINEAR.name, BATCHED)
     fast.measure(flux)
     one, batch, y = [], [], []
     for q in flux[:rounds]:
@@ -77,7 +74,14 @@ def side_by_side(rounds: int) -> list[Row]:
 
 
 def generated(problem: str, train: int, test: int, ranks: int) -> Row:
-    """One MPI job of ``fluxbench.solvers.data.generate``, from start to end, imports and all."""
+    """Measure an MPI job of ``fluxbench.solvers.data.generate`` from start to end, imports and all.
+
+    Args:
+        problem: whose data are made.
+        train: training samples.
+        test: test samples.
+        ranks: MPI processes.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{problem}.h5"
         command = [*launcher(ranks), "-m", "fluxbench.solvers.data.generate", "--problem", problem, "--out", str(path)]
@@ -97,8 +101,8 @@ def generated(problem: str, train: int, test: int, ranks: int) -> Row:
         }
 
 
-def compare(options: Options) -> Found:
-    """The tables and the goals."""
+def measure(options: Options) -> Found:
+    """Measure one core, all data sets, ranks and numbers of samples: four tables, three goals."""
     tables: dict[str, list[Row]] = {}
 
     def add(title: str, row: Row) -> None:
@@ -129,12 +133,3 @@ def compare(options: Options) -> Found:
         goal("peak memory, MB a rank", peak, peak < MEGABYTES, f"below {MEGABYTES:,}"),
     ]
     return tables, reached
-
-
-def main() -> int:
-    """Command line."""
-    return measuring_command("solver_speed", __doc__, "Speed of the forward solvers", compare, rounds=8)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,15 +1,11 @@
-"""How much of asv's tracked accuracy is chance: the small run of ``bench/asv/accuracy.toml`` with other training seeds.
-
-    .venv/bin/fluxbench study track_noise
+"""How much of asv's tracked accuracy is chance: its small run with other training seeds.
 
 A change of the code that draws other random numbers trains other networks, and tracked numbers change without being
-worse. By how much, other training seeds tell. The thresholds in ``asv.conf.json``, beyond which ``fluxbench bench
-compare`` calls a tracked number worse, are above the largest step from one seed to another, and not so high that they
+worse. By how much, other training seeds tell. The thresholds in `asv.conf.json`, beyond which `fluxbench bench
+compare` calls a tracked number worse, are above the largest step from one seed to another, and not so high that they
 let everything pass.
 """
 
-import sys
-from functools import partial
 from itertools import permutations, product
 from typing import Any
 
@@ -17,18 +13,23 @@ import numpy as np
 
 from fluxbench.bench.asv import accuracy
 from fluxbench.bench.asv.accuracy import Scores
-from fluxbench.bench.studies.goals import Found, Options, goal, line, measuring_command
+from fluxbench.bench.study import Found, Options, goal, line
 from fluxbench.bench.trends.compare import threshold
 from fluxbench.bench.trends.measurements import configuration
 from fluxbench.storage import Row
 
+TITLE = "What training seeds change in asv's tracked accuracy"
 SEEDS = 5
 LOOSEST = 3.0
 """Thresholds are at most so many times the largest step between two seeds."""
 
 
-def compare(options: Options) -> Found:
-    """A row a tracked number, and two goals each."""
+def measure(options: Options) -> Found:
+    """Train the small run with several seeds: a row a tracked number, and two goals each.
+
+    Raises:
+        InputError: if a stage of the small run fails.
+    """
     thresholds, rows, reached = configuration().regressions_thresholds, [], []
     root = options.root.resolve() / "runs" / "track_noise"
     accuracy.run(root, f"training.seeds={list(range(SEEDS))}")
@@ -59,10 +60,3 @@ def _spread(group: type[Any], name: str, by_seed: list[Scores]) -> Row:
         "largest relative std over seeds": float(deviation.max()),
         "largest step between seeds": float(np.max(steps)),
     }
-
-
-TITLE = "What training seeds change in asv's tracked accuracy"
-main = partial(measuring_command, "track_noise", __doc__, TITLE, compare)
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,21 +1,17 @@
-"""How good the forward solvers are: ``fluxbench verify``.
+"""How good the forward solvers are: against refined meshes and stock SNES.
 
 A handful of samples is solved on the production mesh, on the paper's mesh, by stock SNES on the paper's mesh, and on
 refined meshes, and the sensor values are compared with those of the finest one. Beside the errors stand the observed
 orders, the mass balance, and the measurement map's Jacobian against finite differences.
 """
 
-import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fluxbench.provenance import provenance
+from fluxbench.arrays import Floats
+from fluxbench.bench.study import Found, Options, goal, line
 from fluxbench.solvers.boundary_flux import FluxProblem
 from fluxbench.solvers.fem import assembly
 from fluxbench.solvers.fem.discretisation import PAPER, AlignedMesh, Discretisation, discretisation
@@ -24,25 +20,37 @@ from fluxbench.solvers.fem.nonlinear import TOLERANCE, NonlinearSimulator, linea
 from fluxbench.solvers.fem.simulators import simulator as production_simulator
 from fluxbench.solvers.fem.stock import StockScript
 from fluxbench.solvers.problems import FLUX_PROBLEMS
-from fluxbench.storage import write_csv, write_text
+from fluxbench.storage import Row
 
-Floats = NDArray[np.float64]
-
-COLUMNS = ("problem", "quantity", "of", "unknowns", "value", "goal")
+TITLE = "Verification of the forward solvers"
+PROBLEMS = [problem for problem in FLUX_PROBLEMS.values() if problem.sensors_on == 1.0]
+"""A problem with some sensors off is solved as the one that it was made from."""
+SAMPLES = 8
+"""Samples of the prior that are compared, of each problem."""
 LAYERS = (0.05, 0.125, 0.25, 0.375)
 FINEST = AlignedMesh(degree=9, layers=LAYERS)
-"""The reference; the one below it says how far it is from the limit."""
+"""The reference; the next one says how far it is from the limit."""
 NEXT_FINEST = AlignedMesh(degree=8, layers=LAYERS)
 DEGREES = (2, 3, 4, 5, 6, 7)
 TRIANGLES = ((85, 20), (170, 40), (340, 80), (850, 200))
 STEP = 1e-3
 """Of the central differences, in units of flux; their own error is of its square."""
 GOAL = 1e-6
+"""For the production mesh, or stock SNES on the paper's mesh where that is better."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One number: what was measured, of which problem and mesh, and what it should be below, if anything is asked."""
+    """One number of one problem.
+
+    Attributes:
+        problem: name of the problem.
+        quantity: what was measured.
+        of: the mesh, or the pair of meshes.
+        value: the number.
+        unknowns: of the mesh; None for a pair.
+        goal: what the value should be below; None if nothing is asked.
+    """
 
     problem: str
     quantity: str
@@ -52,37 +60,35 @@ class Check:
     goal: float | None = None
 
     @property
-    def passed(self) -> bool:
-        """Whether it is what it should be."""
-        return self.goal is None or self.value < self.goal
+    def row(self) -> Row:
+        """The number as a row of the table."""
+        unknowns = {} if self.unknowns is None else {"unknowns": self.unknowns}
+        return {"problem": self.problem, "quantity": self.quantity, "of": self.of} | unknowns | {"value": self.value}
+
+    def reached(self, bar: float) -> Row:
+        """Return the row of the table of goals."""
+        what = f"{self.problem}: {self.quantity}, {self.of}"
+        return goal(what, self.value, self.value < bar, f"below {bar:.1e}")
 
 
-def verify(root: Path, problems: Sequence[str], samples: int, say: Callable[[str], None]) -> bool:
-    """Check flux problems and write the tables under ``results/verification``.
-
-    Args:
-        root: where ``results`` lies.
-        problems: names of flux problems.
-        samples: how many samples of the prior are compared.
-        say: told each line of the table as it comes.
-
-    Returns:
-        Whether every goal is met.
-    """
-    made, rows = provenance(), []
-    for name in problems:
-        for check in checks(FLUX_PROBLEMS[name], samples):
-            say(_line(check))
-            rows.append(check)
-    folder = root / "results" / "verification"
-    write_csv(folder / "verification.csv", [_row(check) for check in rows], COLUMNS)
-    write_text(folder / "verification.md", _page(rows, samples))
-    write_text(folder / "provenance.json", json.dumps({"provenance": made, "samples": samples}, indent=1) + "\n")
-    return all(check.passed for check in rows)
+def measure(_options: Options) -> Found:
+    """Check every problem: one table of numbers, and their goals."""
+    rows, reached = [], []
+    for problem in PROBLEMS:
+        for check in checks(problem, SAMPLES):
+            rows.append(check.row)
+            print(line(check.row), flush=True)
+            if check.goal is not None:
+                reached.append(check.reached(check.goal))
+    title = (
+        f"Errors: relative L2 norms of sensor values over {SAMPLES} samples of the prior, against quadrilaterals of "
+        f"degree {FINEST.degree} with {len(LAYERS)} layers at each wall"
+    )
+    return {title: rows}, reached
 
 
 def checks(problem: FluxProblem, samples: int) -> list[Check]:
-    """Every number for one problem."""
+    """Return every number of one problem, compared over so many samples of its prior."""
     flux = problem.prior.sample(0, f"{problem.name}/verification", 0, samples)
 
     def measured(mesh_of: Discretisation) -> tuple[Floats, assembly.System]:
@@ -140,30 +146,3 @@ def checks(problem: FluxProblem, samples: int) -> list[Check]:
     defect = float(np.linalg.norm(differences - jacobian) / np.linalg.norm(jacobian))
     found.append(Check(problem.name, "Jacobian less differences", "production mesh", defect, len(system.mass), 1e-6))
     return found
-
-
-def _line(check: Check) -> str:
-    goal = "" if check.goal is None else f"  (goal: below {check.goal:.1e}{'' if check.passed else ', MISSED'})"
-    return f"{check.problem:<10} {check.quantity:<26} {check.of:<32} {check.value:9.2e}{goal}"
-
-
-def _row(check: Check) -> dict[str, Any]:
-    row = {name: getattr(check, name) for name in COLUMNS}
-    return row | {name: f"{row[name]:.3e}" for name in ("value", "goal") if row[name] is not None}
-
-
-def _page(rows: list[Check], samples: int) -> str:
-    lines = [
-        "# Verification of the forward solvers\n",
-        f"Made by `fluxbench verify` with {samples} samples of the prior a problem; commit and versions:",
-        "`provenance.json`. Errors are relative L2 norms of sensor values over all samples, against quadrilaterals of",
-        f"degree {FINEST.degree} with {len(LAYERS)} layers at each wall. The production mesh's goal is {GOAL:.0e}, or",
-        "stock SNES on the paper's mesh where that is better.\n",
-        "| problem | quantity | of | unknowns | value | goal |",
-        "|---|---|---|---|---|---|",
-    ]
-    for check in rows:
-        unknowns = "" if check.unknowns is None else f"{check.unknowns:,}"
-        goal = "" if check.goal is None else f"< {check.goal:.1e}{'' if check.passed else ' **missed**'}"
-        lines.append(f"| {check.problem} | {check.quantity} | {check.of} | {unknowns} | {check.value:.2e} | {goal} |")
-    return "\n".join(lines) + "\n"

@@ -1,95 +1,133 @@
-"""``fluxbench bench``: its options, and what it says."""
+"""``fluxbench bench``: measure speed and accuracy of commits, by asv of the extra `dev`."""
 
-# ruff: noqa: PLC0415 - asv, of the extra `dev`, is for these commands alone
+# ruff: noqa: PLC0415 - asv is for these commands alone
 
-import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from fluxbench.bench.commands import Decorator, Group, rounds
 from fluxbench.errors import InputError
 from fluxbench.storage import exclusive
 
 if TYPE_CHECKING:
     from fluxbench.bench.trends.measurements import Measurement
 
-ACTIONS = {
-    "run": "measure a commit, or several; results go to results/asv",
-    "compare": "measure a commit and another one in turns; fails if it is slower, larger or less accurate",
-    "publish": "make web pages of all results, which need no internet: runs/asv/html",
-    "preview": "serve these pages on this machine",
-}
 FOLDER = Path("runs/asv")
 """Where commits are checked out, and pages are made; for one command at a time."""
-_PATTERN = "regular expression of benchmarks to run, with their parameters, such as 'samplers.*vp-k2' (default: all)"
+
+PATTERN = click.option(
+    "--bench",
+    "pattern",
+    default=".",
+    metavar="PATTERN",
+    help="Regular expression of benchmarks to run, with their parameters, such as 'samplers.*vp-k2' (default: all).",
+)
+MACHINE: Decorator = click.option(
+    "--machine", help="Name to file results under (default: the processor and its cores)."
+)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The actions and their options."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, summary in ACTIONS.items():
-        action = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-        if name == "run":
-            action.add_argument(
-                "commits", nargs="*", default=["HEAD"], help="commits, or ranges such as HEAD~5..HEAD (default: HEAD)"
-            )
-            action.add_argument(
-                "--quick", action="store_true", help="each benchmark once, to see whether it runs; keeps no results"
-            )
-        if name == "compare":
-            action.add_argument("base", help="commit to compare with, such as main or HEAD~1")
-            action.add_argument("--new", default="HEAD", help="commit that is judged (default: HEAD)")
-            action.add_argument("--rounds", type=int, default=5, help="of timings, in turns (default: 5)")
-        if name in ("run", "compare"):
-            action.add_argument("--bench", default=".", metavar="PATTERN", help=_PATTERN)
-            action.add_argument("--machine", help="to file results under (default: the processor and its cores)")
+@click.group(cls=Group, example="fluxbench bench run  (this commit)\nfluxbench bench compare main --bench samplers")
+def bench() -> None:
+    """Measure speed and accuracy commit by commit, by asv."""
 
 
-def act(options: argparse.Namespace, say: Callable[[str], None]) -> int:
-    """Do what is asked for and return the exit status: 1 if a benchmark fails, or a comparison finds a regression.
+@bench.command(example="fluxbench bench run HEAD~5..HEAD --bench solvers")
+@click.argument("commits", nargs=-1)
+@click.option("--quick", is_flag=True, help="Each benchmark once, to see whether it runs; keeps no results.")
+@PATTERN
+@MACHINE
+def run(commits: tuple[str, ...], quick: bool, pattern: str, machine: str | None) -> int:
+    """Measure commits; results go to results/asv.
+
+    COMMITS are names or ranges such as HEAD~5..HEAD (default: HEAD). Ends with status 1 if a benchmark fails.
+    """
+    _check()
+    from fluxbench.bench.trends import measure, measurements
+
+    with exclusive(FOLDER):
+        _warn()
+        how = (["--quick"], measurements.scratch(FOLDER / "quick")) if quick else ()
+        hashes = measure.commits_of(commits or ["HEAD"])
+        return _tell(measure.measure(hashes, machine or measure.this_machine(), pattern, *how))
+
+
+@bench.command(example="fluxbench bench compare main --bench samplers")
+@click.argument("base")
+@click.option("--new", default="HEAD", show_default=True, help="Commit that is judged.")
+@rounds(5, "timings are taken, in turns")
+@PATTERN
+@MACHINE
+def compare(base: str, new: str, rounds: int, pattern: str, machine: str | None) -> int:
+    """Measure a commit and another one, BASE, in turns; fails if it is slower, larger or less accurate.
+
+    BASE is a name such as main or HEAD~1. Ends with status 1 if anything is worse.
+    """
+    _check()
+    from fluxbench.bench.trends import measure
+    from fluxbench.bench.trends.compare import compare as in_turns
+
+    with exclusive(FOLDER):
+        _warn()
+        machine = machine or measure.this_machine()
+        verdicts = in_turns(base, new, machine, pattern, rounds, FOLDER / "compare", click.echo)
+    for verdict in verdicts:
+        click.echo(f"{'WORSE ' if verdict.worse else 'ok    '} {verdict}")
+    worse = sum(verdict.worse for verdict in verdicts)
+    click.echo(f"{len(verdicts)} benchmarks compared, {worse} worse")
+    return 1 if worse else 0
+
+
+@bench.command(example="fluxbench bench publish")
+def publish() -> None:
+    """Make asv's web pages of all results: runs/asv/html."""
+    _check()
+    from fluxbench.bench.trends import pages
+
+    with exclusive(FOLDER):
+        click.echo(f"Pages: {pages.publish() / 'index.html'}; to look at them: fluxbench bench preview")
+
+
+@bench.command(example="fluxbench bench publish\nfluxbench bench preview")
+def preview() -> None:
+    """Serve these pages on this machine, until it is interrupted."""
+    _check()
+    from fluxbench.bench.trends import pages
+
+    pages.preview()
+
+
+def _check() -> None:
+    """Refuse at once to work without asv, or outside a checkout.
 
     Raises:
-        InputError: if asv is not installed, a commit or a configuration is not there, or nothing was measured.
+        InputError: if asv is not installed, or its configuration is not here.
     """
     try:
-        from fluxbench.bench.trends import compare, measure, measurements, pages
+        from fluxbench.bench.trends import measurements
     except ImportError as error:
         if error.name is None or error.name.split(".")[0] != "asv":
             raise
         raise InputError(f"fluxbench bench needs asv, of the extra `dev`: {error}") from error
-    measurements.configuration()  # refused now, where there is none
-    if options.action == "preview":
-        pages.preview()
-        return 0
-    with exclusive(FOLDER):
-        if options.action == "publish":
-            say(f"Pages: {pages.publish() / 'index.html'}; to look at them: fluxbench bench preview")
-            return 0
-        if measure.uncommitted():
-            say("Changes that are not committed are not measured.")
-        machine = options.machine or measure.this_machine()
-        if options.action == "run":
-            how = (["--quick"], measurements.scratch(FOLDER / "quick")) if options.quick else ()
-            found = measure.measure(measure.commits_of(options.commits), machine, options.bench, *how)
-            return _tell_measured(found, say)
-        if options.rounds < 1:
-            raise InputError(f"--rounds: expected at least 1, found {options.rounds}")
-        verdicts = compare.compare(
-            options.base, options.new, machine, options.bench, options.rounds, FOLDER / "compare", say
-        )
-        for verdict in verdicts:
-            say(f"{'WORSE ' if verdict.worse else 'ok    '} {verdict}")
-        worse = sum(verdict.worse for verdict in verdicts)
-        say(f"{len(verdicts)} benchmarks compared, {worse} worse")
-        return 1 if worse else 0
+    measurements.configuration()
 
 
-def _tell_measured(found: "dict[str, list[Measurement]]", say: Callable[[str], None]) -> int:
-    failed = [f"{commit[:8]} {each.name}" for commit, those in found.items() for each in those if each.value is None]
+def _warn() -> None:
+    from fluxbench.bench.trends import measure
+
+    if measure.uncommitted():
+        click.echo("Changes that are not committed are not measured.")
+
+
+def _tell(measured: "dict[str, list[Measurement]]") -> int:
+    """Say what failed and how much was measured; the exit status is 1 if a benchmark failed."""
+    failed = [f"{commit[:8]} {each.name}" for commit, all_ in measured.items() for each in all_ if each.value is None]
     for name in failed:
-        say(f"failed: {name}")
-    for commit, measurements in found.items():
+        click.echo(f"failed: {name}")
+    for commit, measurements in measured.items():
         if all(each.value is None for each in measurements):
             raise InputError(f"commit {commit[:8]}: nothing was measured, see above")
-    say(f"{sum(map(len, found.values())) - len(failed)} measurements, {len(failed)} failed")
+    click.echo(f"{sum(map(len, measured.values())) - len(failed)} measurements, {len(failed)} failed")
     return 1 if failed else 0

@@ -1,7 +1,7 @@
 """Exponential Adams-Bashforth method in lambda = -log(sigma/m): D is extrapolated by a polynomial.
 
-Over a step h in lambda the linear part of the process, the polynomial P through the last values of D, and the noise are integrated exactly, with
-a = 1 + alpha:
+Over a step h in lambda the linear part of the process, the polynomial P through the last values of D, and the noise are
+integrated exactly, with a = 1 + alpha:
 
     x~' = e^(-a h) x~ + a int_0^h e^(-a (h - s)) P(s) ds + sigma~' sqrt(1 - e^(-2 alpha h)) z.
 

@@ -457,23 +457,6 @@ def test_a_gpu_that_is_not_there_is_named(root: Path, tmp_path: Path, capsys: py
         assert "device: expected a GPU, found none" in line
 
 
-@pytest.mark.parametrize("command", ["solve", "reference", "train", "sample", "score", "report", "run", "info"])
-def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        main([command, "--help"])
-    assert exit_.value.code == 0
-    text = capsys.readouterr().out
-    assert "example:\n  fluxbench " in text
-
-
-def test_info_names_every_library(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info"]) == 0
-    text = capsys.readouterr().out
-    for name in ("MPI", "PETSc", "DOLFINx", "torch", "GPU", "Ray", "commit"):
-        assert name in text
-    assert "not available" not in text
-
-
 @pytest.mark.parametrize(
     ("imports", "absent"),
     [

@@ -1,14 +1,18 @@
-"""The measuring commands measure what they say, on answers that are known."""
+"""Studies measure what they say, on answers that are known, and say what is wrong."""
 
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
+from fluxbench.bench import study
+from fluxbench.bench.cli import main
 from fluxbench.bench.published import TABLE2
-from fluxbench.bench.studies import density_accuracy, metric_power, posterior_accuracy, processes, sampler_speed
-from fluxbench.bench.studies.goals import Found, Options, goal, measuring_command, publish
+from fluxbench.bench.studies import density_accuracy, metric_power, sampler_speed
+from fluxbench.bench.study import Found, Options, goal, publish
 from fluxbench.diffusion.formulations import VariancePreserving
 from fluxbench.diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork
 from fluxbench.errors import InputError
@@ -32,7 +36,7 @@ def test_samplers_are_compared_with_the_flow_that_they_follow(monkeypatch: pytes
     ratio = problem.network.formulation.noise_ratio(torch.ones((), dtype=torch.float64))
     exact = problem.normals(0, torch.float64)() * ratio / (1.0 + ratio**2).sqrt()
     torch.testing.assert_close(reference, exact, rtol=0.0, atol=1e-4)
-    rows = {row["sampler"]: row for row in sampler_speed.measure(problem, rounds=1)}
+    rows = {row["sampler"]: row for row in sampler_speed.compared(problem, rounds=1)}
     assert rows["ODE, exponential, 16 steps"]["evaluations"] == 16
     assert rows["ODE, exponential, 24 steps"]["W1"] < rows["ODE, exponential, 12 steps"]["W1"]
     assert rows["ODE, exponential, 16 steps"]["W1"] < 0.01
@@ -86,11 +90,12 @@ def test_table_2_is_compared_entry_by_entry() -> None:
         density_accuracy.goals_of(table[1:])
 
 
-def test_processes_writes_the_table_and_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["processes", "--root", str(tmp_path)])
-    assert processes.main() == 0
+def test_processes_writes_the_table_and_the_figure(tmp_path: Path) -> None:
+    assert main(["study", "processes", "--root", str(tmp_path)]) == 0
     folder = tmp_path / "results" / "processes"
-    assert "| vp-k4 | 0.5 |" in (folder / "processes.md").read_text()
+    text = (folder / "processes.md").read_text()
+    assert "Made by `fluxbench study processes`;" in text
+    assert "| vp-k4 | 0.5 |" in text
     assert (folder / "figure1.png").stat().st_size > 10_000
 
 
@@ -104,48 +109,77 @@ def test_a_missed_goal_is_a_failure(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "some" / "provenance.json").read_text()) == made
 
 
-def test_a_measuring_command_says_what_is_wrong_before_it_measures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    asked = []
+@pytest.fixture
+def some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Options]:
+    """A study called `some`, and what it was asked."""
+    asked: list[Options] = []
 
     def measure(options: Options) -> Found:
         asked.append(options)
         return {"Numbers": [{"what": "one"}]}, []
 
-    def status(*arguments: str) -> int:
-        monkeypatch.setattr("sys.argv", ["some", *arguments])
-        return measuring_command("some", "What it does.", "Title", measure, rounds=3)
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    (folder / "some.py").write_text('"""What it does:\n\n- this.\n"""\nimport nothing_of_that_name\nROUNDS = 3\n')
+    monkeypatch.setattr(study, "FOLDER", folder)
+    module = ModuleType("some")
+    module.__dict__.update(TITLE="Title", measure=measure)
+    monkeypatch.setitem(sys.modules, "fluxbench.bench.studies.some", module)
+    return asked
 
-    assert status("--root", str(tmp_path), "--rounds", "2") == 0
-    assert asked == [Options(tmp_path, 2)]
+
+def test_a_study_says_what_is_wrong_before_it_measures(
+    some: list[Options], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["study", "some", "--root", str(tmp_path), "--rounds", "2"]) == 0
+    assert some == [Options(tmp_path, 2)]
     assert json.loads((tmp_path / "results" / "some" / "provenance.json").read_text())["rounds"] == 2
     file = tmp_path / "file"
     file.touch()
-    assert status("--root", str(file)) == 2
-    assert f"some: error: [Errno 20] Not a directory: '{file}" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        status("--rounds", "0")
-    assert "--rounds: expected at least 1, found 0" in capsys.readouterr().err
-    assert len(asked) == 1
+    assert main(["study", "some", "--root", str(file)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"fluxbench: error: study some: [Errno 20] Not a directory: '{file}")
+    assert error.count("\n") == 1
+    assert main(["study", "some", "--rounds", "0"]) == 2
+    assert capsys.readouterr().err == "fluxbench: error: --rounds: expected at least 1, found 0\n"
+    assert len(some) == 1
 
 
+def test_studies_are_told_of_without_what_they_import(some: list[Options], capsys: pytest.CaptureFixture[str]) -> None:
+    """The file of this one cannot be imported."""
+    assert main(["study"]) == 0
+    assert "some  What it does\n" in capsys.readouterr().out
+    assert main(["study", "some", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "  What it does:\n\n  - this.\n" in text
+    assert "[default: 3]" in text
+    assert "example:\n  fluxbench study some --rounds 3\n" in text
+    assert main(["study", "other"]) == 2
+    assert "No such command 'other'" in capsys.readouterr().err
+    assert some == []
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("sampler_speed", ".h5: not found"),
+        ("posterior_accuracy", "a score file"),
+        ("density_accuracy", "a score file"),
+    ],
+)
 def test_networks_that_are_not_there_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    missing = {sampler_speed: ".h5: not found", posterior_accuracy: "a score file", density_accuracy: "a score file"}
-    for command, text in missing.items():
-        monkeypatch.setattr("sys.argv", ["command", "--root", str(tmp_path)])
-        assert command.main() == 2
-        assert text in capsys.readouterr().err
+    assert main(["study", name, "--root", str(tmp_path)]) == 2
+    assert missing in capsys.readouterr().err
 
 
 def test_metrics_flag_what_is_wrong_and_pass_what_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command's own goals, with a fifth of the samples."""
+    """The study's own goals, with a fifth of the samples."""
     for name, value in {"SAMPLES": 200, "GENERATED": 2_000, "DRAWS": 8, "FULL": 20}.items():
         monkeypatch.setattr(metric_power, name, value)
     monkeypatch.setattr(metric_power.flux, "CLASSIFIED", 3)
-    tables, goals = metric_power.compare(Options(Path(), 1))
+    tables, goals = metric_power.measure(Options(Path()))
     assert {row["what"]: row["reached"] for row in goals if row["reached"] != "yes"} == {}
     rows = next(iter(tables.values()))
     far = {

@@ -1,4 +1,4 @@
-"""The verification command on smaller meshes: its numbers, its goals, its files; and that asv finds its benchmarks."""
+"""The verification on smaller meshes: its numbers, its goals, its files; and that asv finds its benchmarks."""
 
 import csv
 import os
@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from fluxbench.bench.cli import main
-from fluxbench.bench.studies import solver_speed
-from fluxbench.bench.studies import verification as verify
+from fluxbench.bench.studies import solver_speed, verification
 from fluxbench.solvers.fem.discretisation import UniformMesh
 from fluxbench.solvers.fem.stock import StockScript
 from fluxbench.solvers.problems.nonlinear import NONLINEAR
@@ -20,15 +19,16 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coarser triangles in place of the paper's."""
-    monkeypatch.setattr(verify, "TRIANGLES", ((85, 20), (170, 40)))
-    monkeypatch.setattr(verify, "DEGREES", (2, 4))
-    monkeypatch.setattr(verify, "StockScript", lambda problem: StockScript(problem, UniformMesh(cells=(170, 40))))
+    """Coarser triangles in place of the paper's, and two samples."""
+    monkeypatch.setattr(verification, "SAMPLES", 2)
+    monkeypatch.setattr(verification, "TRIANGLES", ((85, 20), (170, 40)))
+    monkeypatch.setattr(verification, "DEGREES", (2, 4))
+    monkeypatch.setattr(verification, "StockScript", lambda problem: StockScript(problem, UniformMesh(cells=(170, 40))))
 
 
 @pytest.mark.usefixtures("small")
 def test_every_goal_is_met_and_written_down(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", "--samples", "2", "--root", str(tmp_path)]) == 0
+    assert main(["study", "verification", "--root", str(tmp_path)]) == 0
     folder = tmp_path / "results" / "verification"
     with (folder / "verification.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -42,21 +42,19 @@ def test_every_goal_is_met_and_written_down(tmp_path: Path, capsys: pytest.Captu
         # On the same triangles the stock script and ours differ by the lumping of the reaction alone.
         assert errors["stock SNES, paper's mesh"] == pytest.approx(errors["170 x 40 P1"], rel=0.4)
         assert value["order observed", "85 x 20 to 170 x 40 P1"] == pytest.approx(2.0, abs=0.1)
-    assert "MISSED" not in capsys.readouterr().out
-    assert (folder / "verification.md").exists()
+    assert "| no |" not in capsys.readouterr().out
+    assert "| linear: error at the sensors, production mesh |" in (folder / "verification.md").read_text()
     assert (folder / "provenance.json").exists()
 
 
 @pytest.mark.usefixtures("small")
 def test_a_missed_goal_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "GOAL", 1e-9)
-    assert main(["verify", "--problem", "nonlinear", "--samples", "1", "--root", str(tmp_path)]) == 1
-    assert "**missed**" in (tmp_path / "results" / "verification" / "verification.md").read_text()
-
-
-def test_no_samples_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", "--samples", "0"]) == 2
-    assert capsys.readouterr().err == "fluxbench: error: --samples: expected at least 1, found 0\n"
+    monkeypatch.setattr(verification, "PROBLEMS", [NONLINEAR])
+    monkeypatch.setattr(verification, "GOAL", 1e-9)
+    assert main(["study", "verification", "--root", str(tmp_path)]) == 1
+    lines = (tmp_path / "results" / "verification" / "verification.md").read_text().splitlines()
+    (missed,) = [line for line in lines if line.endswith("| no |")]
+    assert missed.startswith("| nonlinear: error at the sensors, production mesh |")
 
 
 def test_speed_is_measured_on_the_whole_job() -> None:
