@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, override
 
@@ -256,22 +257,26 @@ class VariancePreserving(Formulation):
         return 2.0 * minus_log_m / (b + torch.sqrt(b**2 + 4.0 * a * minus_log_m))
 
 
+FORMULATIONS: dict[str, Callable[[float], Formulation]] = {
+    "ve": VarianceExploding,
+    "ve-linear": LinearVarianceExploding,
+}
+"""By name, from sigma_max; a formulation of one's own is added here. ``vp-k<order>`` are known for every order."""
+
+
 def formulation(name: str, sigma_max: float) -> Formulation:
-    """Return the formulation called ``name``: ``"ve"``, ``"ve-linear"``, or ``"vp-k2"`` and so on for orders k > 0.
+    """Return the formulation called ``name``: one of ``FORMULATIONS``, or ``"vp-k2"`` and so on for every order k > 0.
 
     Args:
-        name: a :attr:`Formulation.name`.
-        sigma_max: of the variance exploding schedules; the paper sets it by problem.
+        name: as in :attr:`Formulation.name`.
+        sigma_max: for the variance exploding schedules; the paper sets it by problem.
 
     Raises:
         ValueError: if no formulation has that name.
     """
-    if name == "ve":
-        return VarianceExploding(sigma_max)
-    if name == "ve-linear":
-        return LinearVarianceExploding(sigma_max)
+    if name in FORMULATIONS:
+        return FORMULATIONS[name](sigma_max)
     if match := re.fullmatch(r"vp-k(\d+(?:\.\d+)?)", name):
         return VariancePreserving(k=float(match[1]))
-    raise ValueError(
-        f"no formulation is called {name!r}; there are 've', 've-linear' and 'vp-k<order>', such as 'vp-k2'"
-    )
+    known = ", ".join(map(repr, FORMULATIONS))
+    raise ValueError(f"no formulation is called {name!r}; there are {known} and 'vp-k<order>', such as 'vp-k2'")

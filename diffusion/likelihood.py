@@ -11,16 +11,13 @@ as the mean of v . grad (s . v) (Hutchinson 1990), one derivative each.
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from fluxbench.diffusion.dormand_prince import dormand_prince
 from fluxbench.diffusion.formulations import Formulation
-
-if TYPE_CHECKING:
-    from fluxbench.diffusion.integrators.integrator import Score
+from fluxbench.diffusion.integrators.integrator import Score
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class LogDensity:
 
 
 def log_density(
-    score: "Score",
+    score: Score,
     formulation: Formulation,
     x: Tensor,
     t_min: float,

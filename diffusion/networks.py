@@ -9,15 +9,13 @@ batches at once.
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, override
+from typing import override
 
 import torch
 from torch import Tensor, nn
 
 from fluxbench.diffusion.formulations import Formulation
-
-if TYPE_CHECKING:
-    from fluxbench.diffusion.integrators.integrator import Score
+from fluxbench.diffusion.integrators.integrator import Score
 
 FEATURES = 4
 """Number of features by which a network is told the time or the noise level."""
@@ -94,7 +92,7 @@ class PreconditionedNetwork(ScoreNetwork):
         return 1.0 + self.formulation.noise_ratio(t).square()
 
 
-def given(network: Callable[[Tensor, Tensor, Tensor], Tensor], y: Tensor) -> "Score":
+def given(network: Callable[[Tensor, Tensor, Tensor], Tensor], y: Tensor) -> Score:
     """Return the score of a conditional network given measurements, as integrators ask for it.
 
     Args:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from fluxbench import streams
 from fluxbench.arrays import Floats, Mask, Reals
 from fluxbench.diffusion.formulations import Formulation
 from fluxbench.diffusion.integrators import Exponential, Integrator
+from fluxbench.diffusion.integrators.integrator import Score
 from fluxbench.diffusion.likelihood import log_density
 from fluxbench.diffusion.networks import ScoreNetwork, given
 from fluxbench.errors import InputError
@@ -31,9 +32,6 @@ from fluxbench.solvers.data.measurements import Measured, MinMax, as_measured
 from fluxbench.training import checkpoints
 from fluxbench.training.cells import Cell
 from fluxbench.training.normalisation import Normalisation
-
-if TYPE_CHECKING:
-    from fluxbench.diffusion.integrators.integrator import Score
 
 ROWS = {"cpu": 10_000, "cuda": 1_000_000}
 """Samples integrated at once, by device: enough to keep it busy, little enough memory."""
@@ -173,7 +171,7 @@ class Posterior:
             raise InputError(f"noise: expected {trained:g}, the level of this network, found {noise:g}")
         return as_measured(readings, self.y_scale, trained, self.masked, mask)
 
-    def score(self, measured: Measured, repeats: int) -> "Score":
+    def score(self, measured: Measured, repeats: int) -> Score:
         """Return the score given M measurements, for a batch of ``repeats`` rows each."""
         return given(self.network, self._condition(measured).repeat_interleave(repeats, dim=0))
 

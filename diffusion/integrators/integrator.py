@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from fluxbench.diffusion.formulations import Formulation
 
-    Score = Callable[[Tensor, Tensor, Tensor], Tensor]
-    """score(x, t, rows): the score at x (B, d) and times t (B,); ``rows`` (B,) says which rows of the batch these are,
-    so that a conditional score can pick their measurements."""
+type Score = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""score(x, t, rows): the score at x (B, d) and times t (B,); ``rows`` (B,) says which rows of the batch these are, so
+that a conditional score can pick their measurements."""
 
-    Normals = Callable[[], Tensor]
-    """Each call yields the next standard normal numbers for the whole batch, shape (B, d)."""
+type Normals = Callable[[], Tensor]
+"""Each call yields the next standard normal numbers for the whole batch, shape (B, d)."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fluxbench.diffusion.samplers import exponential_multistep
 from torch import Tensor
 
 from fluxbench.diffusion.formulations import Formulation
+from fluxbench.diffusion.integrators import Exponential
 
 PAGE = Path(__file__).parents[2] / "docs" / "diffusion.md"
 
@@ -42,6 +42,6 @@ def test_it_samples(cosine: Formulation) -> None:
         return -(x - 0.7 * m) / (0.16 * m**2 + sigma**2)
 
     normals = torch.randn(20_000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    x = exponential_multistep(score, cosine, lambda: normals, 0.0, 24, cosine.sampling_end(0.0, 1e-3)).x
+    x = Exponential(0.0, 24).integrate(score, cosine, lambda: normals, cosine.sampling_end(0.0, 1e-3)).x
     assert x.mean().item() == pytest.approx(0.7, abs=0.03)
     assert x.std().item() == pytest.approx(0.4, rel=0.02)

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from fluxbench.diffusion.samplers import Score
 from torch import Tensor
 
 from fluxbench.diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
+from fluxbench.diffusion.integrators.integrator import Score
 from fluxbench.diffusion.likelihood import log_density
 
 FORMULATIONS: list[Formulation] = [

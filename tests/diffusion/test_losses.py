@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from fluxbench.diffusion.samplers import exponential_multistep
 from torch import Tensor, nn
 
 from fluxbench.diffusion.formulations import VarianceExploding, VariancePreserving
+from fluxbench.diffusion.integrators import Exponential
 from fluxbench.diffusion.losses import denoising_score_matching, log_normal_times
-from fluxbench.diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork, ScoreNetwork
+from fluxbench.diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork, ScoreNetwork, given
 
 COUNT = 200_000
 STD = 0.5
@@ -104,14 +104,9 @@ def test_an_unconditional_model_learns_a_mixture() -> None:
     count = 20_000
     nothing = torch.zeros(count, 0)
     with torch.no_grad():
-        x = exponential_multistep(
-            lambda x, t, rows: network(x, nothing[rows], t),
-            process,
-            lambda: torch.randn(count, 1, generator=generator),
-            0.0,
-            24,
-            process.sampling_end(0.0, 2e-3),
-        ).x
+        normals = lambda: torch.randn(count, 1, generator=generator)  # noqa: E731
+        t_min = process.sampling_end(0.0, 2e-3)
+        x = Exponential(0.0, 24).integrate(given(network, nothing), process, normals, t_min).x
     w1 = (x.sort(dim=0).values - mixture(count).sort(dim=0).values).abs().mean().item()
     assert w1 < 0.05
     right = x[x > 0.0]

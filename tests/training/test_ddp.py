@@ -23,7 +23,7 @@ import torch._dynamo  # which optimisers load
 from torch import distributed
 from fluxbench.errors import InputError
 from tests.training.test_ddp import ANOTHER, CELL, ODD
-from training import ending, state
+from fluxbench.training import ending, state
 from fluxbench.training.trainer import train
 
 state.TICK_STEPS = 40

@@ -47,17 +47,17 @@ def test_the_way_and_the_world_size_can_be_forced() -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "way", "world_size", "device", "line"),
+    ("there", "strategy", "world_size", "device", "line"),
     [
         (Resources(4, 0), None, 5, "cpu", r"5 processes need 5 core\(s\), the cluster has 4 core\(s\) and 0 GPU\(s\)"),
         (Resources(8, 1), "ddp", 2, "cuda", r"2 processes need 2 GPU\(s\), and a core each, the cluster has 8 core"),
         (Resources(8, 0), None, 3, "cpu", r"world_size: expected a divisor of the batch of 1000, found 3"),
-        (Resources(8, 0), "packed", 2, "cpu", r"way: expected 'ddp' for world_size = 2, found 'packed'"),
+        (Resources(8, 0), "packed", 2, "cpu", r"training.strategy: expected 'ddp' for world_size = 2, found 'packed'"),
     ],
 )
-def test_what_cannot_be_met_is_refused(there: Resources, way: str, world_size: int, device: str, line: str) -> None:
+def test_what_cannot_be_met_is_refused(there: Resources, strategy: str, world_size: int, device: str, line: str) -> None:
     with pytest.raises(InputError, match=line):
-        plan(there, jobs(1), way, world_size, device)  # type: ignore[arg-type]
+        plan(there, jobs(1), strategy, world_size, device)  # type: ignore[arg-type]
 
 
 def test_a_gpu_is_taken_where_there_is_one() -> None:

@@ -181,7 +181,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import torch._dynamo  # which optimisers load
 from tests.training.test_stacked import three
-from training import state
+from fluxbench.training import state
 from fluxbench.training.stacked import train_stack
 
 state.TICK_STEPS = 40
@@ -286,24 +286,24 @@ def test_a_stack_ends_where_all_its_cells_diverge(data: Path, tmp_path: Path) ->
 
 
 def test_cells_of_one_shape_are_stacked(data: Path, tmp_path: Path) -> None:
-    def work(name: str, data: Path, **changes: Any) -> Job:
+    def job(name: str, data: Path, **changes: Any) -> Job:
         return Job(replace(CELL, **changes), data, tmp_path / f"{name}.pt", STEPS)
 
     twin = write_data(tmp_path / "twin.h5", 2000, 3)
     alike = [
-        work("first", data),
-        work("noise", data, noise=0.1),
-        work("seed", data, seed=5),
-        work("problem", twin, problem="twin"),
-        work("fifth", twin, problem="twin", seed=5),
+        job("first", data),
+        job("noise", data, noise=0.1),
+        job("seed", data, seed=5),
+        job("problem", twin, problem="twin"),
+        job("fifth", twin, problem="twin", seed=5),
     ]
     others = [
-        work("formulation", data, formulation="vp-k1"),
-        work("recipe", data, hyperparameters=replace(TUNED, width=32)),
-        work("amortised", data, amortised=(0.01, 0.1)),  # one more number to be told
-        work("samples", write_data(tmp_path / "fewer.h5", 1999, 3)),
-        work("sensors", write_data(tmp_path / "sensors.h5", 2000, 5)),
-        work("missing", tmp_path / "missing.h5"),
+        job("formulation", data, formulation="vp-k1"),
+        job("recipe", data, hyperparameters=replace(TUNED, width=32)),
+        job("amortised", data, noise=(0.01, 0.1)),  # one more number to be told
+        job("samples", write_data(tmp_path / "fewer.h5", 1999, 3)),
+        job("sensors", write_data(tmp_path / "sensors.h5", 2000, 5)),
+        job("missing", tmp_path / "missing.h5"),
     ]
     assert stacks([*alike[:3], *others, *alike[3:]], 8) == [alike, *([other] for other in others)]
     assert [len(stack) for stack in stacks(alike, 4)] == [2, 3]

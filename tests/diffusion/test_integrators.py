@@ -5,24 +5,20 @@ mean from random numbers that are all zero, the variance as the sum of squared r
 """
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from fluxbench.diffusion.samplers import (
-    Normals,
-    Samples,
-    Score,
-    euler_maruyama,
-    exponential_multistep,
-    heun,
-    runge_kutta45,
-)
 from torch import Tensor
 
 from fluxbench.diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
+from fluxbench.diffusion.integrators import INTEGRATORS, EulerMaruyama, Exponential, Heun, RungeKutta, Samples
+from fluxbench.diffusion.integrators.integrator import Normals, Score
 
 MEAN, STD = 0.7, 0.4
 FORMULATIONS: list[Formulation] = [
@@ -71,7 +67,7 @@ def exact_moments(sampler: Callable[[Normals], Samples], steps: int) -> tuple[fl
 
 def euler_maruyama_moments(process: Formulation, alpha: float, steps: int, t_min: float) -> tuple[float, float]:
     score = gaussian_score(process)
-    return exact_moments(lambda normals: euler_maruyama(score, process, normals, alpha, steps, t_min), steps)
+    return exact_moments(lambda normals: EulerMaruyama(alpha, steps).integrate(score, process, normals, t_min), steps)
 
 
 def observed_order(moments: list[tuple[float, float]]) -> float:
@@ -111,7 +107,7 @@ def test_runge_kutta_follows_the_exact_flow(process: Formulation) -> None:
     (end_mean, end_std), (start_mean, start_std) = moments_at(process, T_MIN), moments_at(process, 1.0)
     exact = end_mean + end_std * (process.terminal_std * draws - start_mean) / start_std
     for tolerance in (1e-4, 1e-6, 1e-8):
-        found = runge_kutta45(gaussian_score(process), process, lambda: draws, T_MIN, tolerance).x
+        found = RungeKutta(0.0, tolerance).integrate(gaussian_score(process), process, lambda: draws, T_MIN).x
         assert (found - exact).abs().max().item() < 100.0 * tolerance
 
 
@@ -124,7 +120,7 @@ def test_runge_kutta_is_of_order_five(process: Formulation) -> None:
     exact = end_mean + end_std * (process.terminal_std * draws - start_mean) / start_std
 
     def cost_and_error(tolerance: float) -> tuple[float, float]:
-        found = runge_kutta45(gaussian_score(process), process, lambda: draws, t_min, tolerance)
+        found = RungeKutta(0.0, tolerance).integrate(gaussian_score(process), process, lambda: draws, t_min)
         return math.log(found.evaluations), math.log((found.x - exact).abs().mean().item())
 
     (cheap, coarse), (dear, fine) = cost_and_error(1e-9), cost_and_error(1e-12)
@@ -137,8 +133,8 @@ def test_both_samplers_return_a_gaussian_sample(process: Formulation) -> None:
     count = 10_000
     score = gaussian_score(process)
     expected_mean, expected_std = moments_at(process, T_MIN)
-    ode = runge_kutta45(score, process, generator_normals((count, 1)), T_MIN)
-    sde = euler_maruyama(score, process, generator_normals((count, 1), seed=1), 1.0, 1000, T_MIN)
+    ode = RungeKutta(0.0, 1e-5).integrate(score, process, generator_normals((count, 1)), T_MIN)
+    sde = EulerMaruyama(1.0, 1000).integrate(score, process, generator_normals((count, 1), seed=1), T_MIN)
     for x in (ode.x, sde.x):
         assert x.mean().item() == pytest.approx(expected_mean, abs=neglected(process) + 5.0 * STD / math.sqrt(count))
         assert x.std().item() == pytest.approx(expected_std, rel=0.03)
@@ -154,7 +150,7 @@ def test_exponential_multistep_is_of_order_three_for_the_ode_and_two_for_sdes(
 
     def moments(steps: int) -> tuple[float, float]:
         return exact_moments(
-            lambda normals: exponential_multistep(score, process, normals, alpha, steps, t_min=0.05), steps
+            lambda normals: Exponential(alpha, steps).integrate(score, process, normals, t_min=0.05), steps
         )
 
     expected = 3.0 if alpha == 0.0 else 2.0
@@ -166,7 +162,7 @@ def test_heun_converges_at_order_two(process: Formulation) -> None:
     score = gaussian_score(process)
 
     def moments(steps: int) -> tuple[float, float]:
-        return exact_moments(lambda normals: heun(score, process, normals, steps, t_min=0.05), steps)
+        return exact_moments(lambda normals: Heun(0.0, steps).integrate(score, process, normals, t_min=0.05), steps)
 
     assert observed_order([moments(steps) for steps in (80, 160, 320)]) == pytest.approx(2.0, abs=0.2)
 
@@ -179,7 +175,7 @@ def test_few_exponential_steps_return_the_gaussian(process: Formulation, alpha: 
     steps = 16 if alpha == 0.0 else 64
     t_min = process.sampling_end(0.0, 2e-3)
     score = gaussian_score(process, MEAN, std)
-    sampler = lambda normals: exponential_multistep(score, process, normals, alpha, steps, t_min)  # noqa: E731
+    sampler = lambda normals: Exponential(alpha, steps).integrate(score, process, normals, t_min)  # noqa: E731
     found_mean, found_std = exact_moments(sampler, steps)
     assert found_mean == pytest.approx(MEAN, abs=neglected(process, std) + 0.01 * std)
     started_narrow = 0.5 * (std / process.terminal_std) ** 2  # from N(0, sigma(1)^2), as if the data had no width
@@ -206,7 +202,7 @@ def test_formulations_are_clocks_on_one_process(k: float, alpha: float) -> None:
     found = []
     for process in (preserving, exploding):
         t_min = process.time(end).item()
-        drawn = exponential_multistep(two_bumps(process), process, generator_normals((40, 1)), alpha, 50, t_min)
+        drawn = Exponential(alpha, 50).integrate(two_bumps(process), process, generator_normals((40, 1)), t_min)
         found.append(drawn.x)  # at sigma = 0, hence m = 1
     np.testing.assert_allclose(*found, rtol=1e-9, atol=1e-10)
 
@@ -215,9 +211,12 @@ def test_rows_do_not_depend_on_the_batch() -> None:
     process = VariancePreserving(k=2.0)
     draws = generator_normals((50, 2))()
     score = gaussian_score(process)
-    whole = runge_kutta45(score, process, lambda: draws, T_MIN)
+    whole = RungeKutta(0.0, 1e-5).integrate(score, process, lambda: draws, T_MIN)
     sizes = (1, 20, 29)
-    parts = [runge_kutta45(score, process, lambda some=some: some, T_MIN) for some in draws.split(sizes)]  # type: ignore[misc]
+    parts = [
+        RungeKutta(0.0, 1e-5).integrate(score, process, lambda some=some: some, T_MIN)  # type: ignore[misc]
+        for some in draws.split(sizes)
+    ]
     # To rounding: vector and scalar exponentials differ in the last bit.
     np.testing.assert_allclose(torch.cat([part.x for part in parts]), whole.x, rtol=1e-11, atol=1e-13)
     spent = sum(size * part.evaluations for size, part in zip(sizes, parts, strict=True))
@@ -232,11 +231,11 @@ def test_single_precision_and_the_gpu_draw_the_same(process: Formulation, device
     t_min = process.sampling_end(0.0, 2e-3)
     score = gaussian_score(process)
     samplers: list[Callable[[Normals], Samples]] = [
-        lambda normals: exponential_multistep(score, process, normals, 0.0, 24, t_min),
-        lambda normals: exponential_multistep(score, process, normals, 1.0, 24, t_min),
-        lambda normals: heun(score, process, normals, 12, t_min),
-        lambda normals: euler_maruyama(score, process, normals, 1.0, 100, 1e-2),
-        lambda normals: runge_kutta45(score, process, normals, t_min, 1e-6),
+        lambda normals: Exponential(0.0, 24).integrate(score, process, normals, t_min),
+        lambda normals: Exponential(1.0, 24).integrate(score, process, normals, t_min),
+        lambda normals: Heun(0.0, 12).integrate(score, process, normals, t_min),
+        lambda normals: EulerMaruyama(1.0, 100).integrate(score, process, normals, 1e-2),
+        lambda normals: RungeKutta(0.0, 1e-6).integrate(score, process, normals, t_min),
     ]
     for sampler in samplers:
         exact = sampler(generator_normals((200, 2)))
@@ -247,15 +246,31 @@ def test_single_precision_and_the_gpu_draw_the_same(process: Formulation, device
         np.testing.assert_allclose(found.x.cpu().double(), exact.x, rtol=0.0, atol=2e-3)
 
 
-def test_a_negative_alpha_is_refused() -> None:
-    process = VariancePreserving()
-    with pytest.raises(ValueError, match=r"alpha must not be negative, found -0\.5"):
-        euler_maruyama(gaussian_score(process), process, generator_normals((1, 1)), -0.5, 10, T_MIN)
-    with pytest.raises(ValueError, match=r"alpha must not be negative, found -0\.5"):
-        exponential_multistep(gaussian_score(process), process, generator_normals((1, 1)), -0.5, 10, T_MIN)
+def test_what_a_method_does_not_integrate_is_refused() -> None:
+    for method in (EulerMaruyama, Exponential):
+        with pytest.raises(ValueError, match=r"alpha must not be negative, found -0\.5"):
+            method(-0.5, 10)
+    for other in (Heun(0.0, 10), RungeKutta(0.0, 1e-5)):
+        with pytest.raises(ValueError, match=r"does not integrate the SDE: alpha = 1"):
+            replace(other, alpha=1.0)
+
+
+def test_integrators_describe_and_specify_themselves_without_torch() -> None:
+    """Names of files tell one from the other, and what is specified can be made again."""
+    program = "import sys; sys.modules['torch'] = None; from fluxbench.diffusion.integrators import INTEGRATORS\n"
+    program += "print([each.description for method in INTEGRATORS.values() for each in method.ladder()])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "ODE by the exponential multistep method of order 3 in 16 steps" in done.stdout
+    assert "ODE by Runge-Kutta 5(4) at tolerance 0.01" in done.stdout
+    for method, each in INTEGRATORS.items():
+        for integrator in each.ladder():
+            numbers = integrator.specification()
+            assert numbers.pop("method") == method
+            assert each(**numbers) == integrator
+    assert len({Exponential(0.0, 8).slug, Exponential(1.0, 8).slug, EulerMaruyama(1.0, 8).slug}) == 3
 
 
 def test_a_broken_score_is_reported() -> None:
     process = VariancePreserving()
     with pytest.raises(RuntimeError, match="left the finite numbers"):
-        runge_kutta45(lambda x, t, rows: x * math.nan, process, generator_normals((2, 1)), T_MIN)
+        RungeKutta(0.0, 1e-5).integrate(lambda x, t, rows: x * math.nan, process, generator_normals((2, 1)), T_MIN)
