@@ -51,7 +51,7 @@ class Studies(Group):
             return None
         module = ast.parse((FOLDER / f"{cmd_name}.py").read_text(encoding="utf-8"))
         often = next(_constants(module, "ROUNDS"), None)
-        command = partial(study, cmd_name)
+        command: Any = partial(study, cmd_name)
         options = [ROOT] if often is None else [ROOT, rounds(often, "everything is measured")]
         for option in reversed(options):
             command = option(command)
@@ -159,4 +159,4 @@ def markdown(title: str, rows: list[Row]) -> str:
     from fluxbench.bench.report.markdown import table  # noqa: PLC0415 - after help
 
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return f"## {title}\n\n" + table(names, [[text(row.get(name, "")) for name in names] for row in rows])
+    return f"## {title}\n\n" + table(names, [[text(row.get(name, "")) for name in names] for row in rows]) + "\n"

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from fluxbench.training.planning import Work
+from fluxbench.training.planning import Job
 
 PAUSE = 1.0
 """Seconds between two pictures of the table."""
@@ -23,16 +23,16 @@ ORDER = ("running", "failed", "waiting", "done")
 
 
 class Watch(tune.Callback):
-    """Shows what Tune reports of the networks.
+    """Shows what Tune reports of the netjobs.
 
     Args:
-        works: the networks.
+        jobs: the netjobs.
         before: steps that earlier runs have done, by network.
         console: the terminal; by default that of stderr, if it is one.
     """
 
-    def __init__(self, works: Sequence[Work], before: Mapping[str, int], console: Console | None = None) -> None:
-        self._steps = {work.cell.network_name: work.steps for work in works}
+    def __init__(self, jobs: Sequence[Job], before: Mapping[str, int], console: Console | None = None) -> None:
+        self._steps = {job.cell.name: job.steps for job in jobs}
         self._before = before
         self._states = dict.fromkeys(self._steps, "waiting")
         self._last: dict[str, dict[str, Any]] = {}

@@ -14,6 +14,7 @@ from fluxbench import hdf5
 from fluxbench.arrays import Floats, Reals
 from fluxbench.bench.config import Config
 from fluxbench.bench.infer.measurement import UNUSUAL, read_mask, read_rows, shares_as_far
+from fluxbench.bench.report.labels import sampler_label
 from fluxbench.bench.report.pictures.inferred import posterior as picture_of
 from fluxbench.bench.report.pictures.style import save
 from fluxbench.bench.run import Run, SampleSet
@@ -84,7 +85,8 @@ def infer(config: Config, request: Request) -> str:
     with hdf5.created(folder / "samples.h5", SCHEMA, VERSION, _specification(config, asked, request)) as file:
         hdf5.write_arrays(file, arrays)
     write_csv(folder / "summary.csv", _summary(asked, x, shares), COLUMNS)
-    save(folder / "posterior.png", picture_of(asked, x, seen))
+    title = f"{asked.network}, {sampler_label(asked.integrator.alpha)}, {request.samples:,} samples"
+    save(folder / "posterior.png", picture_of(title, problems.problem(asked.problem), x, seen.y))
     how = f"{asked.integrator.description}, {evaluations:g} network evaluations a sample"
     lines = [f"{len(readings)} measurement(s), {request.samples:,} samples each: {how}"]
     lines += [_line(i, x[i], share) for i, share in enumerate(shares)]

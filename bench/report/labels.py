@@ -1,16 +1,44 @@
-"""What formulations and samplers are called in tables and pictures, from rows of the tidy table."""
+"""What networks and samplers are called in tables and pictures."""
 
-from fluxbench.storage import Row
+import pandas as pd
 
+from fluxbench.diffusion.integrators import INTEGRATORS
 
-def formulation_label(row: Row) -> str:
-    """VE, VP of an order, or a formulation's own name, and whether one network serves all noise levels."""
-    name = "VE" if row["formulation"] == "ve" else row["formulation"]
-    if name.startswith("vp-k"):
-        name = f"VP (k = {name.removeprefix('vp-k')})"
-    return f"{name}, amortised" if row.get("amortised") else name
+LABELS = ["formulation_label", "sampler_label"]
+"""Columns that :func:`labelled` adds."""
 
 
-def sampler_label(row: Row) -> str:
-    """ODE, SDE, or an SDE of another alpha than 1."""
-    return str(row["sampler"]) if row["alpha"] in {0.0, 1.0} else f"SDE (alpha = {row['alpha']:g})"
+def formulation_label(formulation: str, amortised: bool) -> str:
+    """Return a formulation as it is printed: "VE", "VP (k = 2)", else its own name.
+
+    Args:
+        formulation: its name, such as ``"ve"`` or ``"vp-k2"``.
+        amortised: whether one network serves all noise levels, which the label says too.
+    """
+    label = "VE" if formulation == "ve" else formulation
+    if formulation.startswith("vp-k"):
+        label = f"VP (k = {formulation.removeprefix('vp-k')})"
+    return f"{label}, amortised" if amortised else label
+
+
+def sampler_label(alpha: float) -> str:
+    """Return "ODE" for alpha = 0 and "SDE" for alpha = 1; the label of any other SDE says its alpha."""
+    return {0.0: "ODE", 1.0: "SDE"}.get(alpha, f"SDE (alpha = {alpha:g})")
+
+
+def method_title(method: str) -> str:
+    """Return the title of an integrator's method, such as "Heun's method" for ``"heun"``."""
+    return INTEGRATORS[method].title.removeprefix("the ")
+
+
+def labelled(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return scores with the labels of their formulation and of their sampler in two more columns.
+
+    Args:
+        scores: with the columns ``formulation``, ``amortised`` ("yes" or "") and ``alpha``.
+    """
+    networks = zip(scores["formulation"], scores["amortised"] == "yes", strict=True)
+    return scores.assign(
+        formulation_label=[formulation_label(name, amortised) for name, amortised in networks],
+        sampler_label=[sampler_label(alpha) for alpha in scores["alpha"]],
+    )

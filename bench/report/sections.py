@@ -1,22 +1,26 @@
 """What stands in a report, from top to bottom: words, tables and pictures of one question each."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import chain
-from statistics import fmean
 from typing import Any
 
-from fluxbench.bench import costs, layout
-from fluxbench.bench.config import Config
-from fluxbench.bench.report import tables
+import pandas as pd
+
+from fluxbench.bench.report import summary
+from fluxbench.bench.report.labels import labelled
 from fluxbench.bench.report.pictures import costs as cost_pictures
-from fluxbench.bench.report.pictures import densities, fluxes, grid, posteriors
+from fluxbench.bench.report.pictures import densities as density_pictures
+from fluxbench.bench.report.pictures import fluxes, grid, posteriors
 from fluxbench.bench.report.pictures.processes import figure1
 from fluxbench.bench.report.pictures.style import Picture
-from fluxbench.bench.scoring.flux import REFERENCE
-from fluxbench.storage import Row
+from fluxbench.bench.report.tables import costs as cost_table
+from fluxbench.bench.report.tables import flux as flux_table
+from fluxbench.bench.report.tables import posteriors as posterior_table
+from fluxbench.bench.report.tables import recipes as recipe_table
+from fluxbench.bench.report.tables import table2
+from fluxbench.bench.run import Run, SampleSet
 
 CHOICES = """\
 - *Table 2*: the four values of y, the ground cost of the transport (two readings are reported), three test sets in
@@ -29,8 +33,6 @@ CHOICES = """\
 - *Recipe `tuned`*, the exponential integrators, reference posteriors, floors, and every metric but S1, error and std.
 """
 """What the paper leaves open, or what it has not."""
-NEAR = 1.1
-"""Within this factor of the converged solution's distance a sampler is as good as it gets."""
 
 
 @dataclass(frozen=True)
@@ -51,185 +53,101 @@ class Section:
         return self.text.split("\n", 1)[0].removeprefix("## ")
 
 
-def sections(config: Config, rows: list[Row], made: dict[str, Any]) -> Iterator[Section]:
-    """Every section of a run's report, in its order.
+def sections(run: Run, scores: pd.DataFrame, costs: pd.DataFrame, made: dict[str, Any]) -> Iterator[Section]:
+    """Yield every section of a run's report, in its order.
 
     Args:
-        config: the run.
-        rows: of ``scores.csv``.
+        run: whose data sets, samples and references the pictures show.
+        scores: rows of ``scores.csv``.
+        costs: rows of ``costs.csv``, none if nothing was measured.
         made: provenance of the report.
 
     Raises:
-        InputError: if a data set, a sample or a score file is missing or made otherwise.
+        InputError: if a data set, a sample or a reference file is missing or made otherwise.
     """
-    table2 = [row for row in rows if row["problem"] in config.densities.problems]
-    flux = [row for row in rows if row["problem"] in config.flux.problems]
-    spent = costs.table(config)
-    yield Section(_ran(config, rows, made))
-    yield Section(_in_short(config, table2, flux, spent), [grid.heat_map(rows)] if grid.compared(rows) else [])
+    config, scores = run.config, labelled(scores)
+    densities = scores[scores["problem"].isin(config.densities.problems)]
+    flux = scores[scores["problem"].isin(config.flux.problems)]
+    compared = grid.compared(scores)
+    yield Section(summary.ran(run, scores, made))
+    yield Section(summary.in_short(densities, flux, costs), [grid.heat_map(compared)] if len(compared) else [])
     yield Section("## Forward processes (sections 2, 3)\n", [figure1()])
     shown = [recipe for recipe in config.training.recipes if not recipe.startswith("tuned-without")]
-    if table2:
-        samples = (picture for recipe in shown for picture in _histograms(config, recipe))
-        yield Section(tables.table2_markdown(config, table2), chain([densities.joint(config)], samples))
-    if flux:
-        text = tables.flux_markdown(config, flux)
+    if len(densities):
+        histograms = (picture for recipe in shown for picture in _histograms(run, recipe))
+        yield Section(table2.text(config, densities), chain([density_pictures.joint(run)], histograms))
+    if len(flux):
+        text = flux_table.text(config, flux)
         if not _installed("dolfinx"):
             text += "\nWithout dolfinx, which is not installed here, Figures 6, 12 and 15 (fields) are left out.\n"
-        inferred = (picture for recipe in shown for picture in _fluxes(config, flux, recipe))
-        yield Section(text, chain(_instances(config), inferred))
-        calibrated = (posteriors.calibrated(config, recipe) for recipe in shown)
-        if layout.referenced(config):
-            excess = (_excess(config, flux, recipe) for recipe in shown)
-            yield Section(tables.posterior_markdown(config, flux), chain(calibrated, excess))
+        yield Section(text, chain(_instances(run), (each for recipe in shown for each in _fluxes(run, flux, recipe))))
+        calibrated = (posteriors.calibrated(run, recipe) for recipe in shown)
+        if run.referenced:
+            excess = (posteriors.excess(_first_seed(run, flux, recipe)) for recipe in shown)
+            yield Section(posterior_table.text(config, flux), chain(calibrated, excess))
         else:
             yield Section("## Calibration\n", calibrated)
-    if spent:
-        yield Section(tables.costs_markdown(spent), [cost_pictures.against_cost(spent)])
+    if len(costs):
+        yield Section(cost_table.text(costs), [cost_pictures.against_cost(costs)])
     if len(config.training.recipes) > 1:
-        yield Section(tables.recipes_markdown(config, table2, flux))
-    if trends := _trends(config):
+        yield Section(recipe_table.text(scores))
+    if trends := _trends(run):
         yield Section("## Over time\n\nBenchmarks of asv by commit (`fluxbench bench run`).\n", trends)
     yield Section("## Ours by choice\n\n" + CHOICES)
 
 
-def _ran(config: Config, rows: list[Row], made: dict[str, Any]) -> str:
-    versions = made["versions"]
-    seconds = {
-        (
-            row["problem"],
-            row["noise"],
-            row["recipe"],
-            row["amortised"],
-            row["formulation"],
-            row["alpha"],
-            row["seed"],
-        ): (row["seconds"])
-        for row in rows
-    }
-    facts = {
-        "run": f"`{config.name}`, seed {config.seed}",
-        "commit": f"`{made['commit']}`",
-        "host": f"{made['host']}, {made['machine']}",
-        "time": made["time"],
-        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "networks": f"{len(config.networks()):,}, trained in {_training_hours(config):.2f} core hours",
-        "sets of samples": f"{len(seconds):,}, drawn in {sum(seconds.values()) / 3600.0:.2f} core hours",
-    }
-    lines = ["## What was run\n", "| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts.items())]
-    lines.append("\nThe whole configuration: `provenance.json`; every number: `scores.csv`.")
-    return "\n".join(lines) + "\n"
+def _sample_sets(run: Run, recipe: str, formulation: str) -> list[SampleSet]:
+    """Return the sets of samples that pictures show: those of the first training seed, the ODE's first."""
+    wanted = recipe, formulation, run.config.training.seeds_of(recipe)[0]
+    sample_sets = sorted(run.sample_sets, key=lambda samples: samples.integrator.alpha)
+    return [
+        samples
+        for samples in sample_sets
+        if (samples.cell.recipe, samples.cell.formulation, samples.cell.seed) == wanted
+    ]
 
 
-def _training_hours(config: Config) -> float:
-    """By the networks' statistics; those that are gone count nothing."""
-    seconds = 0.0
-    for cell in config.networks():
-        path = layout.checkpoint_path(config, cell).with_suffix(".jsonl")
-        if path.exists():
-            seconds += json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["seconds"]
-    return seconds / 3600.0
-
-
-def _in_short(config: Config, table2: list[Row], flux: list[Row], spent: list[Row]) -> str:
-    """The numbers that a reader in a hurry wants."""
-    lines = ["## In short\n"]
-    for recipe in config.training.recipes:
-        s1 = [row for row in table2 if (row["recipe"], row["metric"]) == (recipe, "S1")]
-        if s1:
-            ratio = fmean(row["value"] for row in s1) / fmean(row["floor"] for row in s1)
-            printed = [row for row in s1 if row["paper"] is not None]
-            below = sum(row["value"] < row["paper"] for row in printed)
-            lines.append(
-                f"- **Table 2, recipe `{recipe}`**: the mean S1 is {ratio:.2f} times that of exact samples; {below} of "
-                f"{len(printed)} entries are below the paper's."
-            )
-        for problem in config.flux.problems:
-            here = [row for row in flux if (row["recipe"], row["problem"], row["metric"]) == (recipe, problem, "error")]
-            ratios = [row["value"] / row["floor"] for row in here if not row["wall"] and row["floor"]]
-            if ratios:
-                lines.append(
-                    f"- **{problem.capitalize()} flux problem, recipe `{recipe}`**: the error of the posterior mean is "
-                    f"{min(ratios):.2f} to {max(ratios):.2f} times the exact posterior's."
-                )
-    if spent:
-        lines.append(_enough(spent))
-    return "\n".join(lines) + "\n"
-
-
-def _enough(spent: list[Row]) -> str:
-    """How many evaluations bring each ODE sampler as near to exact samples as its converged solution is."""
-    ode = [row for row in spent if row["sampler"] == "ODE"]
-    methods = list(dict.fromkeys(row["method"] for row in ode))
-    names = [cost_pictures.LINES[method, "ODE"][0].removesuffix(", ODE") for method in methods]
-    found = []
-    for problem in dict.fromkeys(row["problem"] for row in ode):
-        here = [row for row in ode if row["problem"] == problem]
-        converged = min((row for row in here if row["tolerance"]), key=lambda row: row["tolerance"])
-        good = [row for row in here if row["value"] <= NEAR * converged["value"]]
-        least = [
-            min((row["evaluations"] for row in good if row["method"] == method), default=None) for method in methods
-        ]
-        found.append(f"{problem} {' / '.join('more than tried' if n is None else f'{n:.0f}' for n in least)}")
-    return (
-        f"- **Cost**: network evaluations after which samples by the ODE are as near to exact ones as its converged "
-        f"solution, within {NEAR - 1.0:.0%}, {' / '.join(names)}: {'; '.join(found)}."
-    )
-
-
-def _histograms(config: Config, recipe: str) -> Iterator[Picture]:
-    """One picture a formulation, of the SDE, as in the paper."""
-    seed = config.training.seeds_of(recipe)[0]
-    for name in config.training.formulations_of(recipe):
-        pairs = [
-            (cell, by)
-            for cell, by in layout.sampled(config)
-            if (cell.recipe, cell.seed, cell.formulation) == (recipe, seed, name)
-        ]
-        shown = {cell.problem: (cell, by) for cell, by in sorted(pairs, key=lambda pair: pair[1].alpha)}
-        yield densities.histograms(config, [shown[problem] for problem in config.densities.problems])
+def _histograms(run: Run, recipe: str) -> Iterator[Picture]:
+    """Draw one picture a formulation, of the SDE, as in the paper."""
+    for formulation in run.config.training.formulations_of(recipe):
+        last = {samples.problem: samples for samples in _sample_sets(run, recipe, formulation)}
+        yield density_pictures.histograms(run, [last[problem] for problem in run.config.densities.problems])
 
 
 def _installed(package: str) -> bool:
     return find_spec(package) is not None
 
 
-def _instances(config: Config) -> Iterator[Picture]:
-    """Fields, where there is a dolfinx to compute them."""
+def _instances(run: Run) -> Iterator[Picture]:
+    """Draw fields, where there is a dolfinx to compute them."""
     if _installed("dolfinx"):
         from fluxbench.bench.report.pictures.fields import instances  # noqa: PLC0415 - dolfinx, for these pictures alone
 
-        yield from (instances(config, problem) for problem in config.flux.problems)
+        yield from (instances(run, problem) for problem in run.config.flux.problems)
 
 
-def _fluxes(config: Config, flux: list[Row], recipe: str) -> Iterator[Picture]:
-    """Cases of every formulation at the lowest noise by the ODE, as in the paper, then errors and spreads."""
-    seed, quiet = config.training.seeds_of(recipe)[0], min(config.flux.noise)
-    for problem in config.flux.problems:
-        for name in config.training.formulations_of(recipe):
-            wanted = (recipe, seed, name, problem, quiet)
-            pairs = [
-                (cell, by)
-                for cell, by in layout.sampled(config)
-                if (cell.recipe, cell.seed, cell.formulation, cell.problem, cell.noise) == wanted
-            ]
-            yield fluxes.cases(config, *min(pairs, key=lambda pair: pair[1].alpha))
-        here = [row for row in flux if (row["recipe"], row["problem"], row["seed"]) == (recipe, problem, seed)]
-        here = [row for row in here if row["wall"]]
+def _fluxes(run: Run, flux: pd.DataFrame, recipe: str) -> Iterator[Picture]:
+    """Draw cases of every formulation at the lowest noise by the ODE, as in the paper, then errors and spreads."""
+    quiet = min(run.config.flux.noise)
+    segments = _first_seed(run, flux[flux["wall"] != ""], recipe)
+    for problem in run.config.flux.problems:
+        for formulation in run.config.training.formulations_of(recipe):
+            candidates = _sample_sets(run, recipe, formulation)
+            yield fluxes.cases(run, next(each for each in candidates if (each.problem, each.noise) == (problem, quiet)))
         for metric in ("error", "std"):
-            yield fluxes.segments(config, here, metric)
+            yield fluxes.segments(segments[segments["problem"] == problem], metric)
 
 
-def _excess(config: Config, flux: list[Row], recipe: str) -> Picture:
-    seed = config.training.seeds_of(recipe)[0]
-    here = [row for row in flux if (row["recipe"], row["seed"]) == (recipe, seed) and row["reference"] == REFERENCE]
-    return posteriors.excess(here, recipe)
+def _first_seed(run: Run, scores: pd.DataFrame, recipe: str) -> pd.DataFrame:
+    """Return a recipe's scores of its first training seed, which pictures show."""
+    seed = run.config.training.seeds_of(recipe)[0]
+    return scores[(scores["recipe"] == recipe) & (scores["seed"] == seed)]
 
 
-def _trends(config: Config) -> list[Picture]:
-    """None where asv is not installed, or has measured fewer than two commits."""
+def _trends(run: Run) -> list[Picture]:
+    """Draw the history of benchmarks; nothing where asv is not installed, or has measured fewer than two commits."""
     if not _installed("asv"):
         return []
     from fluxbench.bench.trends.history import pictures  # noqa: PLC0415 - asv, of the extra `dev`
 
-    return pictures(config.results.parent / "asv")
+    return pictures(run.results.parent / "asv")

@@ -1,45 +1,47 @@
 """The whole grid at a glance: every network and sampler against what exact samples get."""
 
-from statistics import fmean
-
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.colors import LogNorm
 
-from fluxbench.bench.report.labels import formulation_label, sampler_label
-from fluxbench.bench.report.pictures.style import DENSE, Picture, colour_bar
-from fluxbench.storage import Row
+from fluxbench.bench.report.labels import LABELS
+from fluxbench.bench.report.pictures.style import DENSE, Picture, colour_bar, label_levels
 
 MOST = 4.0
 """Ratio at which the colours end."""
 
 
-def heat_map(rows: list[Row]) -> Picture:
-    """Ratios to the floor: S1 of the joint densities, error of the flux problems; mean over training seeds.
+def compared(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores that the picture shows: S1 of joint densities, errors of flux problems that have a reference.
 
     Args:
-        rows: of ``scores.csv``; those of single segments do not count.
+        scores: of all problems; those of single segments do not count.
     """
-    known = compared(rows)
-    columns = list(dict.fromkeys(_column(row) for row in known))
-    names = list(dict.fromkeys(_name(row) for row in known))
-    ratios = np.full((len(names), len(columns)), np.nan)
-    for i, name in enumerate(names):
-        for j, column in enumerate(columns):
-            those = [row["value"] / row["floor"] for row in known if (_name(row), _column(row)) == (name, column)]
-            ratios[i, j] = fmean(those) if those else np.nan
-    figure, axis = plt.subplots(figsize=(2.6 + 0.95 * len(columns), 1.2 + 0.34 * len(names)), layout="constrained")
+    shown = scores["metric"].isin(["S1", "error"])
+    return scores[shown & (scores["wall"] == "") & scores["floor"].notna()]
+
+
+def heat_map(scores: pd.DataFrame) -> Picture:
+    """Draw ratios to the floor, means over training seeds: networks and samplers down, problems and noise across.
+
+    Args:
+        scores: from :func:`compared`, labelled; at least one.
+    """
+    across, down = ["problem", "noise"], ["recipe", *LABELS]
+    columns = pd.MultiIndex.from_frame(scores[across].drop_duplicates())
+    names = pd.MultiIndex.from_frame(scores[down].drop_duplicates())
+    means = (scores["value"] / scores["floor"]).groupby([scores[key] for key in across + down], dropna=False).mean()
+    ratios = means.unstack(across).reindex(index=names, columns=columns).to_numpy()
+    figure, axis = plt.subplots(figsize=(2.6 + 0.72 * len(columns), 1.4 + 0.34 * len(names)), layout="constrained")
     norm = LogNorm(1.0, MOST, clip=True)
-    image = axis.pcolormesh(np.ma.masked_invalid(ratios), cmap=DENSE, norm=norm, edgecolors="none")
+    image = axis.imshow(np.ma.masked_invalid(ratios), cmap=DENSE, norm=norm, aspect="auto", interpolation="none")
     for (i, j), ratio in np.ndenumerate(ratios):
         if np.isfinite(ratio):
-            light = norm(ratio) > 0.5
-            axis.text(
-                j + 0.5, i + 0.5, f"{ratio:.2f}", ha="center", va="center", color="#000000" if light else "#ffffff"
-            )
-    axis.set_xticks(np.arange(len(columns)) + 0.5, columns)
-    axis.set_yticks(np.arange(len(names)) + 0.5, names)
-    axis.invert_yaxis()
+            colour = "#000000" if norm(ratio) > 0.5 else "#ffffff"
+            axis.text(j, i, f"{ratio:.2f}", ha="center", va="center", color=colour, fontsize=9)
+    label_levels(axis, list(columns))
+    axis.set_yticks(np.arange(len(names)), [", ".join(name) for name in names], fontsize=9)
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     ticks = [1.0, 1.5, 2.0, 3.0, MOST]
@@ -50,17 +52,3 @@ def heat_map(rows: list[Row]) -> Picture:
         "training seeds. 1 is a perfect sampler. Noise levels without a reference are left out."
     )
     return Picture("grid", figure, caption)
-
-
-def compared(rows: list[Row]) -> list[Row]:
-    """The rows that the picture shows; none where nothing is known that samples could be compared with."""
-    return [row for row in rows if not row["wall"] and row["metric"] in {"S1", "error"} and row["floor"]]
-
-
-def _column(row: Row) -> str:
-    problem = str(row["problem"]).replace("-", "-\n")  # narrow columns
-    return problem if row["metric"] == "S1" else f"{problem}\n{row['noise']:g}"
-
-
-def _name(row: Row) -> str:
-    return f"{row['recipe']}, {formulation_label(row)}, {sampler_label(row)}"

@@ -4,14 +4,15 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from fluxbench.bench.report.pictures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, Picture
+from fluxbench.bench.report.pictures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, Picture, legend
 from fluxbench.diffusion.formulations import VarianceExploding, VariancePreserving
 
 ORDERS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Orders k of the VP processes in the figure."""
 
 
 def figure1() -> Picture:
-    """Sigma against m, and against t, for VP of several orders; VE for comparison."""
+    """Draw sigma against m, and against t, for VP of several orders; VE for comparison."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.8), layout="constrained")
     t = torch.linspace(0.0, 1.0, 401, dtype=torch.float64)
     for k, colour in zip(ORDERS, (SKY, BLUE, ORANGE, GREEN, PURPLE), strict=True):
@@ -26,7 +27,7 @@ def figure1() -> Picture:
     right.plot(t[inside], exploding.sigma(t).numpy()[inside], color=GREY, ls=":")
     left.set(xlabel="m", ylabel="sigma", ylim=(0.0, 1.25))
     right.set(xlabel="t", ylim=(0.0, 1.25))
-    figure.legend(loc="outside lower center", ncols=6)
+    legend(figure, ncols=6)
     caption = (
         "Kernel N(m x_0, sigma^2 I) of the forward processes: sigma = (1 - m^k)^(1/k) for variance preserving ones of "
         "order k (Fig 1)."

@@ -6,9 +6,13 @@ here.
 """
 
 import io
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import matplotlib
@@ -18,6 +22,7 @@ from fluxbench.storage import atomic_path
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
@@ -35,7 +40,7 @@ COLOURS = {
     "grey": GREY,
     "pale": PALE,
 }
-"""By the names of the page's CSS variables."""
+"""Colours by the names of the page's CSS variables."""
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
 DENSE = "cividis"
 """Colour map of fields and heat maps, alike to all kinds of colour vision."""
@@ -76,14 +81,32 @@ class Picture:
     caption: str
 
 
+def label_levels(axis: Axes, levels: Sequence[tuple[str, float]]) -> None:
+    """Label the places 0, 1, ... of the x-axis by noise level, and neighbours of one problem by its name beneath them.
+
+    Args:
+        axis: whose x-axis it is.
+        levels: problem and noise of each place; NaN for a joint density, which has no noise.
+    """
+    axis.set_xticks(range(len(levels)), ["" if math.isnan(noise) else f"{noise:g}" for _, noise in levels], fontsize=8)
+    centres, names = list[float](), list[str]()
+    for problem, places in groupby(range(len(levels)), lambda place: levels[place][0]):
+        centres.append(fmean(places))
+        names.append("\n" + problem.replace("-", "-\n"))  # a line lower than the noise
+    problems = axis.secondary_xaxis(0.0)
+    problems.set_xticks(centres, names, fontsize=9)
+    problems.tick_params(length=0)
+    problems.spines["bottom"].set_visible(False)
+
+
 def legend(figure: Figure, **options: Any) -> None:
-    """One for all axes, beneath them; what several have stands there once."""
+    """Add one legend for all axes, beneath them; what several have stands there once."""
     entries = dict(entry for axis in figure.axes for entry in zip(*axis.get_legend_handles_labels()[::-1], strict=True))
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", **options)
 
 
 def colour_bar(figure: Figure, image: ScalarMappable, **options: Any) -> Colorbar:
-    """The key to an image's colours, without a frame."""
+    """Add the key to an image's colours, without a frame."""
     bar = figure.colorbar(image, **options)
     bar.outline.set_visible(False)
     if bar.solids is not None:
@@ -101,14 +124,14 @@ def save(path: Path, figure: Figure) -> Path:
 
 
 def svg(figure: Figure) -> str:
-    """A figure as an ``<svg>`` element for a page."""
+    """Return a figure as an ``<svg>`` element for a page."""
     text = io.StringIO()
     figure.savefig(text, format="svg", dpi=110, transparent=True, metadata={"Date": None, "Creator": None})
-    found = text.getvalue()
-    found = found[found.index("<svg") :]
-    found = re.sub(r"<metadata>.*?</metadata>", "", found, flags=re.DOTALL)
-    found = re.sub(r' id="[a-z]+[0-9a-z]*_[0-9]+"', "", found)  # names of axes and lines, the same in every picture
-    found = re.sub(r'(<svg[^>]*?) width="[^"]*pt"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*pt"', r"\1", found))
+    element = text.getvalue()
+    element = element[element.index("<svg") :]
+    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    element = re.sub(r' id="[a-z]+[0-9a-z]*_[0-9]+"', "", element)  # names of axes and lines, the same in every picture
+    element = re.sub(r'(<svg[^>]*?) width="[^"]*pt"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*pt"', r"\1", element))
     for name, colour in COLOURS.items():
-        found = found.replace(colour, f"var(--{name})")
-    return found.replace(INK, "currentColor")
+        element = element.replace(colour, f"var(--{name})")
+    return element.replace(INK, "currentColor")

@@ -1,0 +1,1 @@
+"""Tables of a report with the words around them, in Markdown: each module writes those of one question."""
