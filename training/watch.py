@@ -37,10 +37,9 @@ class Watch(tune.Callback):
         self._states = dict.fromkeys(self._steps, "waiting")
         self._last: dict[str, dict[str, Any]] = {}
         self._began, self._drawn = time.monotonic(), 0.0
-        console = console or Console(stderr=True)
-        # Rich would send what is printed to the table's terminal, also where stdout is a file.
-        self._live = Live(console=console, auto_refresh=False, redirect_stdout=sys.stdout.isatty())
-        self._quiet = not console.is_terminal
+        self._console = console
+        self._quiet = not (console.is_terminal if console else sys.stderr.isatty())
+        self._live: Live | None = None  # Tune pickles its callbacks before it starts, which nothing that draws survives
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -60,8 +59,7 @@ class Watch(tune.Callback):
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """Draw the table for the last time."""
         if not self._quiet:
-            self._draw()
-            self._live.stop()
+            self._draw().stop()
 
     def _end(self, name: str, state: str, what: str) -> None:
         if self._states[name] != state:
@@ -70,8 +68,11 @@ class Watch(tune.Callback):
             if self._quiet:
                 print(f"train: {name} {state} ({ended} of {len(self._steps)}), {what}", flush=True)
 
-    def _draw(self) -> None:
-        if not self._live.is_started:
+    def _draw(self) -> Live:
+        if self._live is None:
+            console = self._console or Console(stderr=True, force_terminal=True)
+            # What is printed appears above the table; not so what goes to a file.
+            self._live = Live(console=console, auto_refresh=False, redirect_stdout=sys.stdout.isatty())
             self._live.start()
             atexit.register(self._live.stop)  # which gives the cursor back, also after an interrupt
         self._drawn = time.monotonic()
@@ -80,6 +81,7 @@ class Watch(tune.Callback):
             cells = (f"  {self._states[name]}", name, self._of(name))
             rows.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells))
         self._live.update(Group(Text(self._summary()), rows), refresh=True)
+        return self._live
 
     def _summary(self) -> str:
         steps = sum(self._steps.values())

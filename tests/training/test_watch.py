@@ -1,6 +1,7 @@
 """What a person sees of a grid that trains, in a terminal and where there is none."""
 
 import io
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ def report(watcher: watch.Watch) -> None:
     for result in (tick(0, 400), tick(1, 0, failed="loss is nan [odd]"), tick(2, 1_000)):
         watcher.on_trial_result(1, [], None, result)
     watcher.on_experiment_end([])
+
+
+def test_tune_can_pickle_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a terminal too, before anything is drawn."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    pickle.dumps(watch.Watch(WORKS, {}))
 
 
 def test_where_there_is_no_terminal_each_end_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
