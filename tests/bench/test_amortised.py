@@ -2,20 +2,15 @@
 
 import csv
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from fluxbench.bench import draw, layout
 from fluxbench.bench.cli import main
-from fluxbench.bench.config import Config, load
-from fluxbench.bench.files import samples
+from fluxbench.bench.config import load
+from fluxbench.bench.run import Run
 from fluxbench.errors import InputError
-from fluxbench.solvers.data import datasets
 from fluxbench.solvers.data.measurements import MeasurementOperator
-from fluxbench.training import checkpoints
 
 CHANGES = [
     "name=amortised",
@@ -36,23 +31,23 @@ CHANGES = [
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     changes = [*CHANGES, f"root={tmp_path_factory.mktemp('amortised')}"]
     assert main(["run", *(text for change in changes for text in ("--set", change))]) == 0
-    return load("quick", changes)
+    return Run(load("quick", changes))
 
 
-def test_one_network_serves_every_level_above_zero(config: Config) -> None:
-    assert len(config.networks()) == 2 + 1
-    assert len(config.cells()) == 2 + 2
-    shared = {cell.network_name for cell in config.cells() if cell.amortised is not None}
+def test_one_network_serves_every_level_above_zero(run: Run) -> None:
+    assert len(run.cells) == 2 + 1
+    assert len(run.sample_sets) == 2 + 2
+    shared = {cell.name for cell in run.cells if cell.amortised}
     assert shared == {"multi-operator_vp-k2_noise-amortised_tuned_seed-0"}
-    assert len(list(Path(config.runs, "cells").glob("*.pt"))) == 3
-    assert len(list(Path(config.runs, "samples").glob("*.h5"))) == 4
+    assert len(list((run.folder / "cells").glob("*.pt"))) == 3
+    assert len(list((run.folder / "samples").glob("*.h5"))) == 4
 
 
-def test_it_stands_beside_one_network_a_level(config: Config) -> None:
-    with (config.results / "scores.csv").open(newline="") as file:
+def test_it_stands_beside_one_network_a_level(run: Run) -> None:
+    with (run.results / "scores.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["metric"] == "error"]
     for noise in ("0.05", "0.4"):
         values = {
@@ -63,31 +58,37 @@ def test_it_stands_beside_one_network_a_level(config: Config) -> None:
         exact = np.mean([float(row["linear_gaussian"]) for row in rows if row["noise"] == noise])
         assert 0.95 * exact < values["yes"] < 1.08 * exact
         assert values["yes"] < 1.05 * values[""]
-    text = (config.results / "report.md").read_text()
+    text = (run.results / "report.md").read_text()
     assert "| multi-operator | 0.4 | tuned | VP (k = 2), amortised | ODE |" in text
 
 
-def test_it_believes_what_it_is_told_of_the_noise(config: Config) -> None:
+def test_it_believes_what_it_is_told_of_the_noise(run: Run) -> None:
     """The same readings, said to be noisier, leave a wider posterior."""
-    cell = next(cell for cell in config.cells() if cell.amortised is not None)
-    checkpoint = checkpoints.load(layout.checkpoint_path(config, cell))
-    assert checkpoint.cell.amortised == (0.05, 0.4)
-    data = datasets.read(layout.solved(config, cell.problem))
-    by = config.sampling.integrators("tuned")[0]
+    each = next(each for each in run.sample_sets if each.cell.amortised)
+    assert each.cell.noise == (0.05, 0.4)
+    posterior, data = run.posterior(each.cell), run.dataset(each.problem)
     stds = []
     measured = MeasurementOperator.of(data, 0.05).measure(data.test, "test")
     for noise in (0.05, 0.15, 0.4):
         told = replace(measured, noise=np.full(len(measured.y), noise))
-        stds.append(draw.draw(checkpoint, told, 50, by, 0, torch.device("cpu"))[0].std(axis=1).mean())
+        stds.append(posterior.draw(told, 50, each.integrator, 0)[0].std(axis=1).mean())
     assert stds[0] < stds[1] < stds[2]  # by little after so few steps: the mean is learnt first, the spread later
-    found = samples.read(layout.sample_path(config, cell, by))
-    assert found.x.std(axis=1).mean() == pytest.approx(stds[0], rel=0.02)
+    assert run.samples(each).x.std(axis=1).mean() == pytest.approx(stds[0], rel=0.02)
+
+
+def test_a_level_must_be_said_and_be_in_the_range(run: Run) -> None:
+    each = next(each for each in run.sample_sets if each.cell.amortised)
+    posterior, y = run.posterior(each.cell), run.dataset(each.problem).test.y[0]
+    assert posterior.sample(y, 5, noise=0.1).shape == (5, 30)
+    for noise, found in ((None, "none"), (0.5, "0.5")):
+        with pytest.raises(InputError, match=f"noise: expected a level from 0.05 to 0.4, found {found}"):
+            posterior.sample(y, 5, noise=noise)
 
 
 def test_level_zero_is_not_in_the_range() -> None:
-    config = load("quick", [*CHANGES, "flux.noise=[0.0, 0.1, 0.4]"])
-    shared = [cell for cell in config.cells() if cell.amortised is not None]
-    assert [(cell.noise, cell.amortised) for cell in shared] == [(0.1, (0.1, 0.4)), (0.4, (0.1, 0.4))]
+    run = Run(load("quick", [*CHANGES, "flux.noise=[0.0, 0.1, 0.4]"]))
+    shared = [(each.noise, each.cell.noise) for each in run.sample_sets if each.cell.amortised]
+    assert shared == [(0.1, (0.1, 0.4)), (0.4, (0.1, 0.4))]
 
 
 def test_a_range_needs_a_level_above_zero() -> None:

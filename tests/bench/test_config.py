@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fluxbench.bench import config, layout
+from fluxbench.bench import config
+from fluxbench.bench.run import Run
 from fluxbench.errors import InputError
 
 
@@ -80,8 +81,8 @@ def test_measurements_are_counted_for_the_problems_of_the_run_alone() -> None:
 
 def test_the_mesh_belongs_to_what_a_flux_problem_is_solved_with() -> None:
     coarse, fine = (config.load("quick", [f"flux.mesh={mesh}"]) for mesh in ("aligned", "paper"))
-    assert layout.data_specification(coarse, "linear") != layout.data_specification(fine, "linear")
-    assert layout.data_specification(coarse, "tanh") == layout.data_specification(fine, "tanh")
+    assert Run(coarse).data_specification("linear") != Run(fine).data_specification("linear")
+    assert Run(coarse).data_specification("tanh") == Run(fine).data_specification("tanh")
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
@@ -133,11 +134,14 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ),
         ("training.grids.best.seeds=[1]", "training.grids.best: expected a recipe, one of paper, tuned"),
         ("training.grids.paper.seed=[1]", "training.grids.paper.seed: unknown key"),
-        ("sampling.ode=euler", "sampling.ode: expected a method for the ODE, one of exponential, heun, runge-kutta"),
+        (
+            "sampling.ode=euler",
+            "sampling.ode: expected a method for the ODE, one of euler-maruyama, exponential, heun, runge-kutta",
+        ),
         ("sampling.ode_steps=1", "sampling.ode_steps: expected greater than or equal to 2, found 1"),
         (
             "densities.problems=['heat']",
-            "densities.problems[0]: expected a joint density, one of tanh, bimodal, spiral",
+            "densities.problems[0]: expected a joint density, one of bimodal, spiral, tanh",
         ),
         ("device=tpu", "device: expected 'auto', 'cpu' or 'cuda', found 'tpu'"),
         ("name=a/b", "name: expected string should match pattern"),

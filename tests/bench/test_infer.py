@@ -7,53 +7,21 @@ import h5py
 import numpy as np
 import pytest
 
-from fluxbench.bench import layout
 from fluxbench.bench.cli import main
-from fluxbench.bench.config import Config, load
 from fluxbench.bench.references.gaussian import linear_gaussian
-from fluxbench.solvers.data import datasets
+from fluxbench.bench.run import Run
 from fluxbench.solvers.data.measurements import MeasurementOperator
-from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.solvers.problems.linear import LINEAR
+from tests.bench.conftest import options
 
 NOISE = 0.1
 CELL = f"linear_vp-k2_noise-{NOISE}_tuned_seed-0"
 MASKED = f"multi-operator_vp-k2_noise-{NOISE}_tuned_seed-0"
-SETTINGS = [
-    "name=own",
-    "densities.problems=['tanh']",
-    "densities.epochs=20",
-    "densities.test_samples=1000",
-    "flux.problems=['linear', 'multi-operator']",
-    f"flux.noise=[{NOISE}]",
-    "flux.train_samples=3000",
-    "flux.test_samples=400",
-    "flux.epochs=150",
-    "training.formulations=['vp-k2']",
-    "address=none",
-]
 
 
-def options(root: Path) -> list[str]:
-    return [text for change in (*SETTINGS, f"root={root}") for text in ("--set", change)]
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Solved and trained."""
-    path = tmp_path_factory.mktemp("own")
-    assert main(["solve", *options(path)]) == 0
-    assert main(["train", *options(path)]) == 0
-    return path
-
-
-@pytest.fixture
-def config(root: Path) -> Config:
-    return load("quick", options(root)[1::2])
-
-
-def readings(config: Config, problem: str = "linear", count: int = 3) -> np.ndarray:
+def readings(run: Run, problem: str = "linear", count: int = 3) -> np.ndarray:
     """Noisy test measurements in physical units."""
-    dataset = datasets.read(layout.solved(config, problem))
+    dataset = run.dataset(problem)
     operator = MeasurementOperator.of(dataset, NOISE, 1.0)
     return operator.y_scale.restore(operator.measure(dataset.test, "test").y[-count:])
 
@@ -69,18 +37,18 @@ def infer(root: Path, cell: str, measurement: Path, *more: str) -> int:
 
 
 def test_the_posterior_is_the_linear_gaussian_one(
-    root: Path, config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    root: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    y = readings(config)
+    y = readings(run)
     heading = ",".join(f"sensor{i}" for i in range(y.shape[1]))
     assert infer(root, CELL, write(tmp_path / "y.csv", y, heading), "--samples", "400", "--out", str(tmp_path)) == 0
     said = capsys.readouterr().out
     assert "3 measurement(s), 400 samples each: ODE by the exponential multistep method of order 3 in 16 steps" in said
     assert "WARNING" not in said
-    dataset = datasets.read(layout.solved(config, "linear"))
+    dataset = run.dataset("linear")
     assert dataset.operator is not None
     span = MeasurementOperator.of(dataset, NOISE).y_scale.span
-    exact = linear_gaussian(FLUX_PROBLEMS["linear"].prior, dataset.operator, y, NOISE * span, None)
+    exact = linear_gaussian(LINEAR.prior, dataset.operator, y, NOISE * span, None)
     with (tmp_path / "summary.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     mean = np.array([float(row["mean"]) for row in rows]).reshape(3, 30)
@@ -98,22 +66,22 @@ def test_the_posterior_is_the_linear_gaussian_one(
 
 
 def test_what_the_network_has_never_seen_is_warned_of(
-    root: Path, config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    root: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Readings in another unit, in another order, or with one that is ten times the noise off; not usual ones."""
-    y = readings(config, count=1)[0]
+    y = readings(run, count=1)[0]
     off = y.copy()
-    off[7] += np.ptp(datasets.read(layout.solved(config, "linear")).train.y)
+    off[7] += np.ptp(run.dataset("linear").train.y)
     for number, odd in enumerate((1000.0 * y, y[::-1], off)):
         assert infer(root, CELL, write(tmp_path / f"{number}.csv", odd), "--samples", "10") == 0
         assert "WARNING: out of distribution" in capsys.readouterr().out
-    assert infer(root, CELL, write(tmp_path / "usual.csv", readings(config, count=100)), "--samples", "2") == 0
+    assert infer(root, CELL, write(tmp_path / "usual.csv", readings(run, count=100)), "--samples", "2") == 0
     assert capsys.readouterr().out.count("WARNING") <= 4  # one in a hundred, by definition
 
 
-def test_sensors_may_be_off(root: Path, config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sensors_may_be_off(root: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What a sensor that is off reads does not matter, but that it is off does."""
-    y = readings(config, "multi-operator", 1)[0]
+    y = readings(run, "multi-operator", 1)[0]
     mask = np.ones_like(y)
     mask[:22] = 0.0
     for name, values in (("true", y), ("wrong", np.where(mask > 0, y, 1e3))):
@@ -134,7 +102,7 @@ def test_sensors_may_be_off(root: Path, config: Config, tmp_path: Path, capsys: 
 def test_joint_densities_can_be_asked_too(root: Path, tmp_path: Path) -> None:
     cell = "tanh_vp-k2_tuned_seed-0"
     assert infer(root, cell, write(tmp_path / "y.csv", np.array([[0.5], [-0.5]])), "--alpha", "1") == 0
-    folder = root / "runs" / "own" / "inferred" / "y"
+    folder = root / "runs" / "small" / "inferred" / "y"
     assert {path.name for path in folder.iterdir()} == {"samples.h5", "summary.csv", "posterior.png"}
 
 
@@ -149,7 +117,7 @@ def test_joint_densities_can_be_asked_too(root: Path, tmp_path: Path) -> None:
         (",".join(["0.5"] * 30), ["--mask", "y.csv"], "y.csv: expected 1 where a sensor is on, 0 where not, found 0.5"),
         (",".join(["1"] * 30), ["--alpha", "nan"], "--alpha: expected 0 for the ODE"),
         (",".join(["nan"] * 30), [], "expected finite numbers, found nan in row 1"),
-        (",".join(["1"] * 30), ["--mask", "y.csv"], "--mask: expected none, networks of linear know of no sensors"),
+        (",".join(["1"] * 30), ["--mask", "y.csv"], "--mask: expected none, the network knows of no sensors"),
         (",".join(["1"] * 30), ["--samples", "1"], "--samples: expected at least 2, found 1"),
         (",".join(["1"] * 30), ["--alpha", "-1"], "--alpha: expected 0 for the ODE"),
         (",".join(["1"] * 30), ["--cell", "linear_vp-k2_noise-0.2_tuned_seed-0"], f"such as {CELL}"),

@@ -15,15 +15,13 @@ import pytest
 import torch
 from ray.cluster_utils import Cluster
 
-from fluxbench.bench import layout
 from fluxbench.bench.cli import main
 from fluxbench.bench.config import load
-from fluxbench.bench.files import samples
+from fluxbench.bench.run import Run
 from fluxbench.training import checkpoints
 from fluxbench.training.recipes import RECIPES
 from tests.processes import next_file_in
 
-REPOSITORY = Path(__file__).parents[2]
 SMALL = [
     "name=small",
     "densities.problems=['tanh']",
@@ -63,11 +61,8 @@ def stormy(quiet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def started(stage: str, root: Path) -> Iterator[subprocess.Popen[str]]:
     """A stage that runs in the directory of its files, as from a terminal of its own."""
-    command = [sys.executable, "-m", "fluxbench.bench.cli", stage, *options(Path(), "workers=2")]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    with subprocess.Popen(
-        command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as driver:
+    command = [sys.executable, "-P", "-m", "fluxbench.bench.cli", stage, *options(Path(), "workers=2")]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True, start_new_session=True) as driver:
         yield driver
 
 
@@ -106,9 +101,9 @@ def test_a_grid_that_is_killed_and_interrupted_ends_with_the_same_bits(quiet: Pa
         assert driver.wait() == 0
     assert "dashboard http://127.0.0.1:" in said
     assert "packed: 2 networks at once" in said
-    config = load("quick", options(stormy)[1::2])
-    for cell in config.networks():
-        path = layout.checkpoint_path(config, cell)
+    run = Run(load("quick", options(stormy)[1::2]))
+    for cell in run.cells:
+        path = run.checkpoint_path(cell)
         found, expected = checkpoints.load(path), checkpoints.load(quiet / path.relative_to(stormy))
         assert found.finished
         for name, weights in expected.model.items():
@@ -119,8 +114,8 @@ def test_a_grid_that_is_killed_and_interrupted_ends_with_the_same_bits(quiet: Pa
 def test_sampling_that_is_killed_ends_with_the_same_bits(quiet: Path, stormy: Path) -> None:
     shutil.rmtree(stormy / "runs" / "small" / "cells", ignore_errors=True)
     shutil.copytree(quiet / "runs" / "small" / "cells", stormy / "runs" / "small" / "cells")
-    config = load("quick", options(stormy)[1::2])
-    sampled = [layout.sample_path(config, *each) for each in layout.sampled(config)]
+    run, expected = (Run(load("quick", options(root)[1::2])) for root in (stormy, quiet))
+    sampled = [run.samples_path(each) for each in run.sample_sets]
     first = sampled[0].with_name(f"{sampled[0].name}.blocks")
     with next_file_in(first) as seen, started("sample", stormy) as driver:
         seen()
@@ -129,10 +124,9 @@ def test_sampling_that_is_killed_ends_with_the_same_bits(quiet: Path, stormy: Pa
     assert list(first.glob("0*.h5"))
     with started("sample", stormy) as driver:
         assert driver.wait() == 0
-    for path in sampled:
-        found, expected = samples.read(path), samples.read(quiet / path.relative_to(stormy))
-        assert (found.x == expected.x).all()
-        assert found.evaluations == pytest.approx(expected.evaluations)
+    for one, other in zip(run.sample_sets, expected.sample_sets, strict=True):
+        assert (run.samples(one).x == expected.samples(other).x).all()
+        assert run.samples(one).evaluations == pytest.approx(expected.samples(other).evaluations)
     assert not list((stormy / "runs").rglob("*.blocks"))
     assert all_end(killed)
 

@@ -55,7 +55,9 @@ def test_the_way_and_the_world_size_can_be_forced() -> None:
         (Resources(8, 0), "packed", 2, "cpu", r"training.strategy: expected 'ddp' for world_size = 2, found 'packed'"),
     ],
 )
-def test_what_cannot_be_met_is_refused(there: Resources, strategy: str, world_size: int, device: str, line: str) -> None:
+def test_what_cannot_be_met_is_refused(
+    there: Resources, strategy: str, world_size: int, device: str, line: str
+) -> None:
     with pytest.raises(InputError, match=line):
         plan(there, jobs(1), strategy, world_size, device)  # type: ignore[arg-type]
 

@@ -10,14 +10,13 @@ from rich.console import Console
 
 from fluxbench.training import watch
 from fluxbench.training.cells import Cell
-from fluxbench.training.planning import Work
+from fluxbench.training.planning import Job
 from fluxbench.training.recipes import RECIPES
 
-WORKS = [
-    Work(Cell("flux", "vp-k2", 0.1, "tuned", seed, RECIPES["tuned"]["flux"]), Path(), Path(), 1_000)
-    for seed in range(4)
+JOBS = [
+    Job(Cell("flux", "vp-k2", 0.1, "tuned", seed, RECIPES["tuned"]["flux"]), Path(), Path(), 1_000) for seed in range(4)
 ]
-NAMES = [work.cell.network_name for work in WORKS]
+NAMES = [job.cell.name for job in JOBS]
 
 
 def tick(number: int, step: int, **more: Any) -> dict[str, Any]:
@@ -34,11 +33,11 @@ def report(watcher: watch.Watch) -> None:
 def test_tune_can_pickle_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a terminal too, before anything is drawn."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    pickle.dumps(watch.Watch(WORKS, {}))
+    pickle.dumps(watch.Watch(JOBS, {}))
 
 
 def test_where_there_is_no_terminal_each_end_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    report(watch.Watch(WORKS, {}))
+    report(watch.Watch(JOBS, {}))
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
         f"train: {NAMES[1]} failed (1 of 4), loss is nan [odd]",
@@ -51,7 +50,7 @@ def test_in_a_terminal_there_is_a_table(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setattr(watch, "PAUSE", 0.0)
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120, height=30, color_system=None)
-    report(watch.Watch(WORKS, {NAMES[0]: 100}, console))
+    report(watch.Watch(JOBS, {NAMES[0]: 100}, console))
     assert capsys.readouterr().out == ""
     last = screen.getvalue().rpartition("train: ")[2].splitlines()
     assert last[0].startswith("1 running, 1 failed, 1 waiting, 1 done; 1,400 of 4,000 steps, ")
@@ -69,7 +68,7 @@ def test_a_long_table_is_cut_to_the_terminal(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(watch, "PAUSE", 0.0)
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=40, height=3, color_system=None)
-    watch.Watch(WORKS, {}, console).on_trial_result(1, [], None, tick(0, 400))
+    watch.Watch(JOBS, {}, console).on_trial_result(1, [], None, tick(0, 400))
     lines = screen.getvalue().splitlines()
     assert len(lines) == 3
     assert max(map(len, lines)) <= 50

@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from fluxbench.bench import layout
 from fluxbench.bench.cli import main
-from fluxbench.bench.config import Config, load
-from fluxbench.bench.references import make
+from fluxbench.bench.config import load
+from fluxbench.bench.files import references
+from fluxbench.bench.run import Run
 from fluxbench.bench.stages.mpi import launcher
 
 REPOSITORY = Path(__file__).parents[3]
@@ -33,27 +33,27 @@ def options(root: Path, *changes: str) -> list[str]:
     return [text for change in (*CHANGES, f"root={root}", *changes) for text in ("--set", change)]
 
 
-def arrays(config: Config) -> dict[tuple[str, str], np.ndarray]:
+def arrays(run: Run) -> dict[tuple[str, str], np.ndarray]:
     found = {}
-    for problem, noise in layout.referenced(config):
-        with h5py.File(layout.reference_path(config, problem, noise)) as file:
+    for problem, noise in run.referenced:
+        with h5py.File(run.reference_path(problem, noise)) as file:
             found |= {(problem, name): values[:] for name, values in file.items()}
     return found
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+def one(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of one rank with its references."""
     changes = options(tmp_path_factory.mktemp("references"), "ranks=1")
     for stage in ("solve", "reference"):
         assert main([stage, *changes]) == 0
-    return load("quick", changes[1::2])
+    return Run(load("quick", changes[1::2]))
 
 
-def test_references_are_whole_and_say_what_they_are_worth(config: Config) -> None:
-    assert layout.referenced(config) == [("linear", 0.1), ("multi-operator", 0.1)]  # without noise the truth is known
-    for problem, noise in layout.referenced(config):
-        found = layout.exact(config, problem, noise)
+def test_references_are_whole_and_say_what_they_are_worth(one: Run) -> None:
+    assert one.referenced == [("linear", 0.1), ("multi-operator", 0.1)]  # without noise the truth is known
+    for problem, noise in one.referenced:
+        found = one.reference(problem, noise)
         assert found.x.shape == found.again.shape == (30, 100, 30)
         assert found.r_hat.max() < 1.01
         assert found.effective.min() >= 1_000
@@ -66,10 +66,10 @@ def test_references_are_whole_and_say_what_they_are_worth(config: Config) -> Non
         assert found.x.min() >= 0.0
 
 
-def test_two_ranks_and_a_killed_job_write_the_same_bits(config: Config, tmp_path: Path) -> None:
+def test_two_ranks_and_a_killed_job_write_the_same_bits(one: Run, tmp_path: Path) -> None:
     changes = options(tmp_path, "ranks=2", "flux.problems=['multi-operator']")
     assert main(["solve", *changes]) == 0
-    two = load("quick", changes[1::2])
+    two = Run(load("quick", changes[1::2]))
     program = (
         "import os, signal, sys\n"
         "sys.path.insert(0, sys.argv.pop(1))\n"
@@ -81,20 +81,20 @@ def test_two_ranks_and_a_killed_job_write_the_same_bits(config: Config, tmp_path
         "make.make_block = killed\n"
         "generate.main()\n"
     )
-    command = [sys.executable, "-c", program, str(REPOSITORY), "--configuration", two.model_dump_json()]
+    command = [sys.executable, "-c", program, str(REPOSITORY), "--configuration", two.config.model_dump_json()]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    expected = layout.expected_reference(two, "multi-operator", 0.1)
-    assert make.blocks(layout.reference_path(two, "multi-operator", 0.1), expected).missing() == [25]
+    where = ("multi-operator", 0.1)
+    assert references.blocks(two.reference_path(*where), two.reference_specification(*where)).missing() == [25]
     assert main(["reference", *changes]) == 0
-    one, other = arrays(config), arrays(two)
-    assert {name for problem, name in one if problem == "multi-operator"} == {name for _, name in other}
-    for name, values in other.items():
-        np.testing.assert_array_equal(values, one[name], err_msg=str(name))
-    assert not list((two.runs / "references").glob("*.blocks"))
+    first, second = arrays(one), arrays(two)
+    assert {name for problem, name in first if problem == "multi-operator"} == {name for _, name in second}
+    for name, values in second.items():
+        np.testing.assert_array_equal(values, first[name], err_msg=str(name))
+    assert not list((two.folder / "references").glob("*.blocks"))
 
 
-def test_a_reference_made_otherwise_is_refused(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    changes = options(Path(config.root), "ranks=1", "flux.references=200")
+def test_a_reference_made_otherwise_is_refused(one: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = options(Path(one.config.root), "ranks=1", "flux.references=200")
     capsys.readouterr()
     assert main(["reference", *changes]) == 2
     assert "linear_noise-0.1.h5: made with samples = 100, but 200 is asked for" in capsys.readouterr().err
