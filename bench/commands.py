@@ -35,16 +35,16 @@ class Command(click.Command):
 
 
 class Group(Command, click.Group):
-    """A group of such commands; without the name of one, it says what is missing."""
+    """A group of such commands, in the order in which they were added; without the name of one, it says so."""
 
     command_class = Command
+
+    def __init__(self, *args: Any, no_args_is_help: bool = False, **more: Any) -> None:
+        super().__init__(*args, no_args_is_help=no_args_is_help, **more)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return the commands' names in the order in which they were added."""
         return list(self.commands)
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **{"no_args_is_help": False, "subcommand_metavar": "COMMAND ..."} | more)
 
 
 def of_a_run(*more: Decorator) -> Decorator:

@@ -7,7 +7,7 @@ help come from the modules' text, without the libraries that they import.
 
 import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -51,7 +51,7 @@ class Studies(Group):
             return None
         module = ast.parse((FOLDER / f"{cmd_name}.py").read_text(encoding="utf-8"))
         often = next(_constants(module, "ROUNDS"), None)
-        command: Any = partial(study, cmd_name)
+        command: Callable[..., Any] = partial(study, cmd_name)
         options = [ROOT] if often is None else [ROOT, rounds(often, "everything is measured")]
         for option in reversed(options):
             command = option(command)

@@ -14,7 +14,7 @@ from fluxbench.solvers.fem.discretisation import UniformMesh
 from fluxbench.solvers.fem.stock import StockScript
 from fluxbench.solvers.problems.nonlinear import NONLINEAR
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture
