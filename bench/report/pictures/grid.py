@@ -33,7 +33,9 @@ def heat_map(scores: pd.DataFrame) -> Picture:
     names = pd.MultiIndex.from_frame(scores[down].drop_duplicates())
     means = (scores["value"] / scores["floor"]).groupby([scores[key] for key in across + down], dropna=False).mean()
     ratios = means.unstack(across).reindex(index=names, columns=columns).to_numpy()
-    figure, axis = plt.subplots(figsize=(2.6 + 0.72 * len(columns), 1.4 + 0.34 * len(names)), layout="constrained")
+    labels = [", ".join(name) for name in names]
+    size = 1.4 + 0.072 * max(map(len, labels)) + 0.72 * len(columns), 1.2 + 0.34 * len(names)
+    figure, axis = plt.subplots(figsize=size, layout="constrained")
     norm = LogNorm(1.0, MOST, clip=True)
     image = axis.imshow(np.ma.masked_invalid(ratios), cmap=DENSE, norm=norm, aspect="auto", interpolation="none")
     for (i, j), ratio in np.ndenumerate(ratios):
@@ -41,7 +43,7 @@ def heat_map(scores: pd.DataFrame) -> Picture:
             colour = "#000000" if norm(ratio) > 0.5 else "#ffffff"
             axis.text(j, i, f"{ratio:.2f}", ha="center", va="center", color=colour, fontsize=9)
     label_levels(axis, list(columns))
-    axis.set_yticks(np.arange(len(names)), [", ".join(name) for name in names], fontsize=9)
+    axis.set_yticks(np.arange(len(names)), labels, fontsize=9)
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     ticks = [1.0, 1.5, 2.0, 3.0, MOST]

@@ -59,9 +59,10 @@ def calibrated(run: Run, recipe: str) -> Picture:
             _gap(axis, x, truth, color=colour, ls=line, lw=1.3, label=f"{network}, {sampler_label(alpha)}")
         axis.axhline(0.0, color=PALE, lw=0.8, zorder=0)
         axis.set(title=f"{name}, noise {noise:g}")
-    figure.supxlabel("level", fontsize=9)
+    for axis in axes.flat[len(panels) - columns : len(panels)]:
+        axis.set_xlabel("level")
     figure.supylabel("coverage - level", fontsize=9)
-    legend(figure, ncols=5)
+    legend(figure, ncols=5 if columns > 2 else 3)
     caption = (
         "Calibration: how often central credible intervals hold the truth, less their level, over all segments of "
         f"{flux.measurements:,} test measurements. Recipe `{recipe}`, training seed {seed}. On the line: "
@@ -95,7 +96,6 @@ def excess(scores: pd.DataFrame) -> Picture:
         axis.set(title=label)
     for axis in axes[-1]:
         label_levels(axis, levels)
-    figure.supxlabel("noise and problem", fontsize=9)
     legend(figure, ncols=5)
     first = rows.iloc[0]
     caption = (

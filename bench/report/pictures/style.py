@@ -90,12 +90,14 @@ def label_levels(axis: Axes, levels: Sequence[tuple[str, float]]) -> None:
     """
     axis.set_xticks(range(len(levels)), ["" if math.isnan(noise) else f"{noise:g}" for _, noise in levels], fontsize=8)
     centres, names = list[float](), list[str]()
-    for problem, places in groupby(range(len(levels)), lambda place: levels[place][0]):
+    for problem, group in groupby(range(len(levels)), lambda place: levels[place][0]):
+        places = list(group)
         centres.append(fmean(places))
-        names.append("\n" + problem.replace("-", "-\n"))  # a line lower than the noise
+        names.append(problem if len(places) > 1 else problem.replace("-", "-\n"))
     problems = axis.secondary_xaxis(0.0)
     problems.set_xticks(centres, names, fontsize=9)
-    problems.tick_params(length=0)
+    problems.set_xlabel("noise, problem", fontsize=8)
+    problems.tick_params(length=0, pad=18)  # below the noise
     problems.spines["bottom"].set_visible(False)
 
 
