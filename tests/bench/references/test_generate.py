@@ -1,8 +1,11 @@
 """The stage that makes references: the same bits on any number of ranks and after `kill -9`, and bad input named."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -12,6 +15,7 @@ import pytest
 from fluxbench.bench.cli import main
 from fluxbench.bench.config import load
 from fluxbench.bench.files import references
+from fluxbench.bench.references import effort
 from fluxbench.bench.run import Run
 from fluxbench.bench.stages.mpi import launcher
 
@@ -22,15 +26,32 @@ CHANGES = [
     "flux.problems=['linear', 'multi-operator']",
     "flux.noise=[0.0, 0.1]",
     "flux.train_samples=1000",
-    "flux.test_samples=30",
-    "flux.measurements=30",
-    "flux.generated=30",
+    "flux.test_samples=10",
+    "flux.measurements=10",
+    "flux.generated=10",
     "flux.references=100",
 ]
 
 
 def options(root: Path, *changes: str) -> list[str]:
     return [text for change in (*CHANGES, f"root={root}", *changes) for text in ("--set", change)]
+
+
+LESS = {"BLOCK": 6, "STATES": 100, "R_HAT": 1.05, "EFFECTIVE": 400}
+"""Small blocks of short chains, of which less is asked: some fall short of it at first, as long ones do of more."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def less_effort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Set the effort here and in every process that is started: Python imports sitecustomize before all else."""
+    folder = tmp_path_factory.mktemp("effort")
+    text = f"from fluxbench.bench.references import effort\nvars(effort).update({LESS!r})\n"
+    (folder / "sitecustomize.py").write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in LESS.items():
+            patch.setattr(effort, name, value)
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
+        yield
 
 
 def arrays(run: Run) -> dict[tuple[str, str], np.ndarray]:
@@ -42,7 +63,7 @@ def arrays(run: Run) -> dict[tuple[str, str], np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of one rank with its references."""
     changes = options(tmp_path_factory.mktemp("references"), "ranks=1")
     for stage in ("solve", "reference"):
@@ -50,13 +71,14 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(load("quick", changes[1::2]))
 
 
-def test_references_are_whole_and_say_what_they_are_worth(one: Run) -> None:
-    assert one.referenced == [("linear", 0.1), ("multi-operator", 0.1)]  # without noise the truth is known
-    for problem, noise in one.referenced:
-        found = one.reference(problem, noise)
-        assert found.x.shape == found.again.shape == (30, 100, 30)
-        assert found.r_hat.max() < 1.01
-        assert found.effective.min() >= 1_000
+def test_references_are_whole_and_say_what_they_are_worth(run: Run) -> None:
+    assert run.referenced == [("linear", 0.1), ("multi-operator", 0.1)]  # without noise the truth is known
+    for problem, noise in run.referenced:
+        found = run.reference(problem, noise)
+        assert found.x.shape == found.again.shape == (10, 100, 30)
+        assert len(np.unique(found.states)) > 1  # some were sampled again, by longer chains
+        assert found.r_hat.max() < effort.R_HAT
+        assert found.effective.min() >= effort.EFFECTIVE
         assert (found.mask is None) == (problem == "linear")
         # Two halves of the chains, and all of them.
         for half in (found.x, found.again):
@@ -66,10 +88,11 @@ def test_references_are_whole_and_say_what_they_are_worth(one: Run) -> None:
         assert found.x.min() >= 0.0
 
 
-def test_two_ranks_and_a_killed_job_write_the_same_bits(one: Run, tmp_path: Path) -> None:
+def test_two_ranks_and_a_killed_job_write_the_same_bits(run: Run, tmp_path: Path) -> None:
     changes = options(tmp_path, "ranks=2", "flux.problems=['multi-operator']")
-    assert main(["solve", *changes]) == 0
     two = Run(load("quick", changes[1::2]))
+    two.data_path("multi-operator").parent.mkdir(parents=True)
+    shutil.copy(run.data_path("multi-operator"), two.data_path("multi-operator"))
     program = (
         "import os, signal, sys\n"
         "sys.path.insert(0, sys.argv.pop(1))\n"
@@ -83,18 +106,18 @@ def test_two_ranks_and_a_killed_job_write_the_same_bits(one: Run, tmp_path: Path
     )
     command = [sys.executable, "-c", program, str(REPOSITORY), "--configuration", two.config.model_dump_json()]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    where = ("multi-operator", 0.1)
-    assert references.blocks(two.reference_path(*where), two.reference_specification(*where)).missing() == [25]
+    expected = two.reference_specification("multi-operator", 0.1)
+    assert references.blocks(two.reference_path("multi-operator", 0.1), expected).missing() == [6]
     assert main(["reference", *changes]) == 0
-    first, second = arrays(one), arrays(two)
-    assert {name for problem, name in first if problem == "multi-operator"} == {name for _, name in second}
-    for name, values in second.items():
-        np.testing.assert_array_equal(values, first[name], err_msg=str(name))
+    one, other = arrays(run), arrays(two)
+    assert {name for problem, name in one if problem == "multi-operator"} == {name for _, name in other}
+    for name, values in other.items():
+        np.testing.assert_array_equal(values, one[name], err_msg=str(name))
     assert not list((two.folder / "references").glob("*.blocks"))
 
 
-def test_a_reference_made_otherwise_is_refused(one: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    changes = options(Path(one.config.root), "ranks=1", "flux.references=200")
+def test_a_reference_made_otherwise_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = options(Path(run.config.root), "ranks=1", "flux.references=200")
     capsys.readouterr()
     assert main(["reference", *changes]) == 2
     assert "linear_noise-0.1.h5: made with samples = 100, but 200 is asked for" in capsys.readouterr().err
