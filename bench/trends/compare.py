@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import mannwhitneyu
 
+from fluxbench.arrays import Floats
 from fluxbench.bench.trends.measure import NothingSelectedError, commits_of, measure
 from fluxbench.bench.trends.measurements import Measurement, configuration, scratch
 from fluxbench.errors import InputError
@@ -26,20 +25,21 @@ from fluxbench.errors import InputError
 SIGNIFICANT = 0.05
 """Largest p-value of a regression, in each of two runs: together one in 400."""
 ASV_THRESHOLD = 0.05
-"""What asv takes where the configuration says nothing."""
+"""Threshold that asv takes where the configuration says nothing."""
 TIMING = r"\.time_"
+"""Pattern of the names of timings."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One benchmark at two commits.
+    """Judgement of one benchmark at two commits.
 
     Attributes:
-        name: of the benchmark, with its parameters.
-        base: what is compared with, of timings the median over rounds; None if it failed.
-        new: what is judged, likewise; None if it failed or is not there.
+        name: name of the benchmark, with its parameters.
+        base: value at the commit that is compared with, of timings the median over rounds; None if it failed.
+        new: value at the commit that is judged, of timings the median over rounds; None if it failed or is not there.
         threshold: share by which ``new`` may exceed ``base``.
-        worse: whether it exceeds that, or fails where the base did not.
+        worse: whether ``new`` exceeds that, or fails where the base did not.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Verdict:
     worse: bool
 
     def __str__(self) -> str:
-        """One line that names the benchmark, both values and what was allowed."""
+        """Name the benchmark, both values and what was allowed, in one line."""
         if self.base is None:
             return f"{self.name}: failed at the base{' too' if self.new is None else ''}"
         if self.new is None:
@@ -66,12 +66,12 @@ def compare(
     Args:
         base: commit to compare with.
         new: commit that is judged.
-        machine: to file results under.
+        machine: name to file results under.
         pattern: regular expression of benchmarks to run.
-        rounds: in which each timing is taken at both commits; the second run of those that look slower takes as many
-            again.
-        folder: for results, which is emptied.
-        say: what is told while it goes on.
+        rounds: number of rounds, in each of which a timing is taken at both commits; the second run of those that look
+            slower takes as many again.
+        folder: folder for results, which is emptied.
+        say: called with each line about how it goes on.
 
     Raises:
         InputError: if one of them is no commit, both are the same, or nothing was measured at the base.
@@ -109,7 +109,14 @@ def _judged(
 
 
 def judge(base: Measurement, new: Measurement, allowed: float, rounds: int) -> Verdict:
-    """Whether ``new`` is worse than ``base`` by more than a share ``allowed`` of it; timings in so many rounds."""
+    """Judge whether a benchmark's value is worse at a commit than at its base.
+
+    Args:
+        base: measurement at the commit that is compared with; a timing's samples lie round by round.
+        new: measurement at the commit that is judged.
+        allowed: share of the base's value by which the new one may exceed it.
+        rounds: number of rounds in which a timing was taken.
+    """
     if base.value is None or new.value is None:
         worse = new.value is None and base.value is not None
     elif base.samples and new.samples:
@@ -121,13 +128,15 @@ def judge(base: Measurement, new: Measurement, allowed: float, rounds: int) -> V
     return Verdict(new.name, base.value, new.value, allowed, worse)
 
 
-def _greater(samples: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
+def _greater(samples: Floats, others: Floats) -> bool:
     """By the Mann-Whitney test; where they are too few for it, all of them must be greater than all others."""
     if math.comb(len(samples) + len(others), len(samples)) * SIGNIFICANT <= 1.0:
         return bool(samples.min() > others.max())
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - two seconds, which no other command should wait for
+
     return bool(mannwhitneyu(samples, others, alternative="greater").pvalue < SIGNIFICANT)
 
 
 def threshold(thresholds: dict[str, float], name: str) -> float:
-    """The largest of those whose pattern a benchmark's name matches, as asv has it."""
+    """Return the largest of the thresholds whose pattern a benchmark's name matches, as asv does."""
     return max((share for pattern, share in thresholds.items() if re.match(pattern, name)), default=ASV_THRESHOLD)

@@ -16,17 +16,17 @@ from fluxbench.bench.report.pictures.style import CYCLE, GREY, Picture
 from fluxbench.bench.trends.measurements import Measurement, benchmarks_in, unrolled
 
 LEAST = 2
-"""Commits that make a history."""
+"""Number of commits that make a history."""
 
 
 @dataclass(frozen=True)
 class Commit:
-    """What is known of a commit on one machine.
+    """One machine's measurements of a commit.
 
     Attributes:
-        hash: its name.
-        time: when it was made.
-        measurements: of every benchmark.
+        hash: full hash of the commit.
+        time: time of the commit.
+        measurements: measurements of every benchmark at every set of its parameters.
     """
 
     hash: str
@@ -35,10 +35,10 @@ class Commit:
 
 
 def history(folder: Path) -> tuple[str, list[Commit]]:
-    """The machine of which most is known, and its commits, the oldest first; no name and none if nothing is known.
+    """Return the machine with most commits and these, the oldest first; no name and no commits without results.
 
     Args:
-        folder: of asv's results.
+        folder: folder of asv's results.
     """
     if not (folder / "benchmarks.json").exists():
         return "", []
@@ -53,10 +53,10 @@ def history(folder: Path) -> tuple[str, list[Commit]]:
 
 
 def pictures(folder: Path) -> list[Picture]:
-    """Speed and memory relative to the first commit, and tracked accuracy; none if there is no history yet.
+    """Draw speed and memory relative to the first commit, and tracked accuracy; nothing if there is no history yet.
 
     Args:
-        folder: of asv's results.
+        folder: folder of asv's results.
     """
     machine, commits = history(folder)
     if len(commits) < LEAST:
@@ -93,7 +93,7 @@ def _accuracy(machine: str, commits: list[Commit]) -> Picture:
 
 
 def _lines(axis: Axes, commits: list[Commit], chosen: Callable[[Measurement], bool], *, relative: bool) -> None:
-    """A line a benchmark."""
+    """Draw a line a benchmark."""
     series: dict[str, dict[int, float]] = defaultdict(dict)
     for i, commit in enumerate(commits):
         here = sorted(filter(chosen, commit.measurements), key=lambda each: each.benchmark)

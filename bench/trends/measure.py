@@ -17,18 +17,18 @@ from fluxbench.storage import write_text
 
 
 class NothingSelectedError(InputError):
-    """No benchmark has a name that matches."""
+    """Refusal of a pattern that no benchmark's name matches."""
 
 
 def this_machine() -> str:
-    """What results from here are filed under: the processor and the number of its cores, whatever the host's name."""
+    """Return the name that results from here are filed under: the processor and its number of cores, not the host."""
     model = (util.get_cpu_info() or platform.machine()).lower()
     words = re.findall(r"[a-z0-9.]+", re.sub(r"\((r|tm)\)|\bcpu\b|\bprocessor\b|@.*", " ", model))
     return "-".join([*words, str(os.cpu_count()), "cores"])
 
 
 def commits_of(names: Iterable[str]) -> list[str]:
-    """Full hashes of commits, or of ranges such as ``HEAD~5..HEAD``, the oldest of a range first.
+    """Return full hashes of commits, or of ranges such as ``HEAD~5..HEAD``, the oldest of a range first.
 
     Raises:
         InputError: if git is not there, or does not know one.
@@ -45,7 +45,7 @@ def commits_of(names: Iterable[str]) -> list[str]:
 
 
 def uncommitted() -> bool:
-    """Whether the checkout has changes that no commit has."""
+    """Tell whether the checkout has changes that no commit has; those of results do not count."""
     return bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")[1])
 
 
@@ -64,17 +64,17 @@ def measure(
 
     Args:
         commits: full hashes.
-        machine: to file results under.
+        machine: name to file results under.
         pattern: regular expression that names of benchmarks with their parameters must match.
-        options: more of ``asv run``.
-        path: of asv's configuration.
+        options: more options of ``asv run``.
+        path: path of asv's configuration.
 
     Returns:
-        What is now known of each commit of the benchmarks that match; a value is None where one failed.
+        Measurements of the benchmarks that match, by commit; a value is None where one failed.
 
     Raises:
         NothingSelectedError: if no benchmark matches.
-        InputError: if the pattern is none, or asv did not run.
+        InputError: if the pattern is no regular expression, or asv did not run.
     """
     try:
         matches = re.compile(pattern).search
@@ -96,11 +96,16 @@ def measure(
 
 
 def _names(known: dict[str, dict[str, list[list[str]]]]) -> list[str]:
-    """Of all benchmarks at all their parameters."""
+    """Names of all benchmarks at all their parameters."""
     return [each.name for name, one in known.items() for each in Measurement.all_of(name, one)]
 
 
 def asv(path: Path, *arguments: str) -> int:
-    """Run asv and return its exit status."""
+    """Run asv and return its exit status.
+
+    Args:
+        path: path of asv's configuration.
+        arguments: command of asv and its options.
+    """
     command = [sys.executable, "-m", "asv", "--config", str(path), *arguments]
     return subprocess.run(command, check=False).returncode

@@ -1,4 +1,4 @@
-"""What asv has found out about commits."""
+"""Results of asv: its configuration, and the measurements of a commit."""
 
 import itertools
 import json
@@ -17,18 +17,19 @@ from fluxbench.errors import InputError
 from fluxbench.storage import write_text
 
 CONFIGURATION = Path("asv.conf.json")
+"""File of asv's configuration, in the top directory of a checkout."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One benchmark at one set of its parameters, at one commit.
+    """Result of one benchmark at one set of its parameters, at one commit.
 
     Attributes:
-        benchmark: its name.
+        benchmark: name of the benchmark.
         kind: ``"time"``, ``"peakmemory"`` or ``"track"``.
-        parameters: as asv writes them, in order.
+        parameters: values of the parameters as asv writes them, in order.
         value: seconds, bytes or a tracked number, of which less is better; None if it failed.
-        samples: the timing's samples, where they were kept.
+        samples: samples of a timing in seconds, where they were kept.
     """
 
     benchmark: str
@@ -39,17 +40,22 @@ class Measurement:
 
     @property
     def name(self) -> str:
-        """The benchmark's name and its parameters, as asv's patterns and thresholds see them."""
+        """Name of the benchmark with its parameters, as asv's patterns and thresholds see it."""
         return f"{self.benchmark}({', '.join(self.parameters)})" if self.parameters else self.benchmark
 
     @classmethod
     def all_of(cls, benchmark: str, known: dict[str, Any]) -> "list[Measurement]":
-        """Every set of a benchmark's parameters, nothing measured yet."""
+        """Return a measurement without a value for every set of a benchmark's parameters.
+
+        Args:
+            benchmark: name of the benchmark.
+            known: entry of ``benchmarks.json`` about it.
+        """
         return [cls(benchmark, known["type"], each) for each in itertools.product(*known["params"])]
 
 
 def configuration(path: Path = CONFIGURATION) -> Config:
-    """The configuration of asv in the checkout that one works in.
+    """Read the configuration of asv in the checkout that one works in.
 
     Raises:
         InputError: if there is none, or asv cannot read it.
@@ -63,10 +69,13 @@ def configuration(path: Path = CONFIGURATION) -> Config:
 
 
 def scratch(folder: Path) -> Path:
-    """A copy of the configuration whose results are put into a folder, which is emptied: they are no history.
+    """Write a copy of the configuration whose results go to a folder, as they are no history, and return its path.
+
+    Args:
+        folder: folder for the copy and the results, which is emptied.
 
     Raises:
-        InputError: as :func:`configuration`.
+        InputError: if there is no configuration of asv, or asv cannot read it.
     """
     shutil.rmtree(folder, ignore_errors=True)
     content = dict(vars(configuration()))
@@ -77,10 +86,10 @@ def scratch(folder: Path) -> Path:
 
 
 def benchmarks_in(folder: Path) -> dict[str, dict[str, Any]]:
-    """What is known of every benchmark that was ever found, by name.
+    """Return what asv knows of every benchmark that it ever discovered, by name.
 
     Args:
-        folder: of asv's results.
+        folder: folder of asv's results.
 
     Raises:
         InputError: if nothing was measured yet.
@@ -94,15 +103,27 @@ def benchmarks_in(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def of_commit(folder: Path, machine: str, commit: str) -> list[Measurement]:
-    """All that is known of a commit on a machine, in the order of names."""
+    """Return all measurements of a commit on a machine, in the order of names.
+
+    Args:
+        folder: folder of asv's results.
+        machine: name that results are filed under.
+        commit: full hash.
+
+    Raises:
+        InputError: if nothing was measured yet.
+    """
     known = benchmarks_in(folder)
     results = iter_results_for_machine_and_hash(str(folder), machine, commit)
     return [measurement for each in results for measurement in unrolled(each, known)]
 
 
 def unrolled(results: Results, known: dict[str, dict[str, Any]]) -> Iterator[Measurement]:
-    """One measurement for each benchmark and set of its parameters; skipped ones are left out, and those of a benchmark
-    that has become another one since.
+    """Yield the measurements in one of asv's result files, without skipped ones and those of another version.
+
+    Args:
+        results: content of the file.
+        known: entries of ``benchmarks.json``, by name; a benchmark that was changed since is another one.
     """
     for name in sorted(results.get_result_keys(known)):
         params = known[name]["params"]

@@ -1,0 +1,87 @@
+"""Commits before there was a package: today's benchmarks run on their top-level modules, through aliases.
+
+Up to 64f343d the four rooms were four packages, and some of their modules had other names. :func:`prepare` writes a
+package ``fluxbench`` of aliases beside the files of such a commit, for the modules that benchmarks import, so that
+they and the command line, ``python -m fluxbench.bench.cli``, are found. What has another interface by now fails there.
+"""
+
+from pathlib import Path
+
+from fluxbench.storage import write_text
+
+OLD = {
+    "": "solvers",  # which set the threads
+    "errors": "solvers.errors",
+    "bench": "bench",
+    "bench.cli": "bench.cli",
+    "diffusion": "diffusion",
+    "diffusion.losses": "diffusion.losses",
+    "diffusion.samplers": "diffusion.samplers",
+    "solvers": "solvers",
+    "solvers.data": "solvers",
+    "solvers.data.datasets": "solvers.datasets",
+    "solvers.data.generate": "solvers.generate",
+    "solvers.fem": "solvers",
+    "solvers.fem.flux_simulator": "solvers.simulators",
+    "solvers.fem.nonlinear": "solvers.nonlinear",
+    "solvers.fem.simulators": "solvers.simulators",
+    "solvers.fem.stock": "solvers.stock",
+    "solvers.problems": "solvers.flux_problems",
+    "solvers.problems.linear": "solvers.flux_problems.linear",
+    "solvers.problems.nonlinear": "solvers.flux_problems.nonlinear",
+    "training": "training",
+    "training.cells": "training.cells",
+    "training.checkpoints": "training.checkpoints",
+    "training.recipes": "training.recipes",
+    "training.trainer": "training.trainer",
+}
+"""Modules of ``fluxbench`` that benchmarks import, and what each was called before."""
+MORE = {
+    "solvers.fem.flux_simulator": "\nFluxSimulator = Simulator\n",
+    "solvers.problems": """
+from solvers.problems import FluxProblem
+from solvers.simulators import simulator
+
+PROBLEMS = FLUX_PROBLEMS
+problem = PROBLEMS.__getitem__
+FluxProblem.simulator = simulator
+""",
+}
+"""What an alias adds to the names of the old module."""
+ALIASES = "aliases"
+"""Folder of a commit's files in which the aliases lie."""
+_NAMES = "from {old} import *\n"
+_MODULE = """import sys
+
+import {old} as old
+
+if __name__ == "__main__":
+    sys.exit(old.main())
+sys.modules[__name__] = old
+"""
+"""The old module itself, in which benchmarks set values."""
+
+
+def folders(checkout: Path) -> list[Path]:
+    """Return the folders in which Python finds a commit's ``fluxbench``; aliases come first, if it has none.
+
+    Args:
+        checkout: a commit's files.
+    """
+    return [checkout / "src"] if (checkout / "src").is_dir() else [checkout / ALIASES, checkout]
+
+
+def prepare(checkout: Path) -> None:
+    """Write the aliases that a commit needs; none if it has the package.
+
+    Args:
+        checkout: a commit's files, which may be added to.
+    """
+    first = folders(checkout)[0]
+    if first != checkout / ALIASES:
+        return
+    for name, old in OLD.items():
+        path = first.joinpath("fluxbench", *name.split("."))
+        is_package = not name or any(other.startswith(f"{name}.") for other in OLD)
+        text = (_NAMES if is_package or name in MORE else _MODULE).format(old=old) + MORE.get(name, "")
+        write_text(path / "__init__.py" if is_package else path.with_suffix(".py"), text)
