@@ -27,6 +27,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from fluxbench.diffusion.samplers import Score, exponential_multistep
 from torch import Tensor, nn
 from torch._inductor import config as inductor
 
@@ -34,7 +35,6 @@ from fluxbench.bench.asv.training import SIZES, cell_of, write_data
 from fluxbench.bench.study import Found, Options, goal, line
 from fluxbench.diffusion.losses import DenoisingLoss
 from fluxbench.diffusion.networks import ScoreNetwork
-from fluxbench.diffusion.samplers import Score, exponential_multistep
 from fluxbench.provenance import processor
 from fluxbench.storage import Row
 from fluxbench.training.recipes import Recipe

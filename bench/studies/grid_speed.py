@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from fluxbench.diffusion.samplers import exponential_multistep
 from torch import Tensor
 
 from fluxbench.bench import draw
@@ -25,7 +26,6 @@ from fluxbench.bench.files import samples
 from fluxbench.bench.files.samples import Integrator, sample_specification
 from fluxbench.bench.studies.training_speed import bare
 from fluxbench.bench.study import Found, Options, goal, line
-from fluxbench.diffusion.samplers import exponential_multistep
 from fluxbench.solvers.data import datasets
 from fluxbench.storage import Row
 from fluxbench.training import checkpoints, cluster, grid

@@ -23,14 +23,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from scipy.integrate import solve_ivp
-from torch import Tensor
-
-from fluxbench.bench import layout
-from fluxbench.bench.config import load
 from fluxbench.bench.draw import measured_by
-from fluxbench.bench.study import Found, Options, goal, line
-from fluxbench.diffusion.networks import ScoreNetwork
 from fluxbench.diffusion.samplers import (
     Samples,
     Score,
@@ -40,6 +33,13 @@ from fluxbench.diffusion.samplers import (
     probability_flow,
     runge_kutta45,
 )
+from scipy.integrate import solve_ivp
+from torch import Tensor
+
+from fluxbench.bench import layout
+from fluxbench.bench.config import load
+from fluxbench.bench.study import Found, Options, goal, line
+from fluxbench.diffusion.networks import ScoreNetwork
 from fluxbench.solvers.data import datasets
 from fluxbench.storage import Row
 from fluxbench.training import checkpoints
