@@ -51,7 +51,7 @@ class Studies(Group):
             return None
         module = ast.parse((FOLDER / f"{cmd_name}.py").read_text(encoding="utf-8"))
         often = next(_constants(module, "ROUNDS"), None)
-        command: Callable[..., Any] = partial(study, cmd_name)
+        command: Any = partial(study, cmd_name)
         options = [ROOT] if often is None else [ROOT, rounds(often, "everything is measured")]
         for option in reversed(options):
             command = option(command)
