@@ -49,7 +49,7 @@ def test_energy_distance_of_a_shift_in_one_dimension() -> None:
 
 def test_a_shift_along_a_narrow_direction_is_seen() -> None:
     """A tenth of the widest direction's deviation is more than one of its own."""
-    x, y = normals(0) @ MIX.T, normals(1) @ MIX.T
+    x, y = normals(0, measurements=3) @ MIX.T, normals(1, measurements=3) @ MIX.T
     _, deviations, directions = np.linalg.svd(MIX.T)
     assert deviations[2] < 0.1 * deviations[0]
     shifted = x + deviations[2] * directions[2]
@@ -59,7 +59,7 @@ def test_a_shift_along_a_narrow_direction_is_seen() -> None:
 
 
 def test_independent_components_in_place_of_correlated_ones_are_seen() -> None:
-    x, y = normals(0) @ MIX.T, normals(1) @ MIX.T
+    x, y = normals(0, measurements=3) @ MIX.T, normals(1, measurements=3) @ MIX.T
     loose = np.random.default_rng(2).permuted(x, axis=1)
     assert joint.energy_distances(loose, y).mean() > 0.3
     assert joint.classifier_accuracies(loose[:2], y[:2]).mean() > 0.8

@@ -28,9 +28,9 @@ def test_wasserstein_of_a_shift_is_the_shift() -> None:
 
 
 def test_sinkhorn_survives_far_outliers() -> None:
-    x = np.random.default_rng(0).normal(size=300)
+    x = np.random.default_rng(0).normal(size=100)
     far = np.append(x, 50.0)
-    assert transport.sinkhorn_1d(far, x, 1) == pytest.approx(50.0 / 301, rel=0.2)
+    assert transport.sinkhorn_1d(far, x, 1) == pytest.approx(50.0 / 101, rel=0.2)
 
 
 def test_segment_errors_and_stds() -> None:

@@ -37,7 +37,7 @@ def options(root: Path, *changes: str) -> list[str]:
     return [text for change in (*CHANGES, f"root={root}", *changes) for text in ("--set", change)]
 
 
-LESS = {"BLOCK": 6, "STATES": 100, "R_HAT": 1.05, "EFFECTIVE": 400}
+LESS = {"BLOCK": 6, "STATES": 100, "R_HAT": 1.03, "EFFECTIVE": 500}
 """Small blocks of short chains, of which less is asked: some fall short of it at first, as long ones do of more."""
 
 
