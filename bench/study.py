@@ -7,7 +7,7 @@ help come from the modules' text, without the libraries that they import.
 
 import ast
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module

@@ -1,8 +1,8 @@
 """A formulation of one's own: the cosine schedule, m = cos(w t) and sigma = sin(w t).
 
-From dm/dt = -(beta/2) m and d(sigma^2)/dt = -beta sigma^2 + g2 follows beta = g2 = 2 w tan(w t), since m^2 + sigma^2 = 1.
-A formulation is a frozen dataclass of functions of time; with a name in ``FORMULATIONS`` every recipe and sampler takes
-it. Here its probability-flow ODE carries noise to a Gaussian whose score is known.
+From dm/dt = -(beta/2) m and d(sigma^2)/dt = -beta sigma^2 + g2 follows beta = g2 = 2 w tan(w t), since
+m^2 + sigma^2 = 1. A formulation is a frozen dataclass of functions of time; with a name in ``FORMULATIONS`` every
+recipe and sampler takes it. Here its probability-flow ODE carries noise to a Gaussian whose score is known.
 """
 
 import math

@@ -43,7 +43,7 @@ def train_all(jobs: Sequence[Job], plan: Plan, folder: Path, watch: tune.Callbac
     """Train every network, or finish training it.
 
     Args:
-        jobs: the networks, with absolute paths: processes job in folders of their own.
+        jobs: the networks, with absolute paths: processes work in folders of their own.
         plan: from :func:`fluxbench.training.planning.plan`.
         folder: where Tune and Train leave their records; what was there before is removed.
         watch: told what happens.

@@ -7,9 +7,9 @@ are those of a network that knows no more than the data's mean and covariance.
 from collections.abc import Callable
 
 import torch
+from fluxbench.diffusion.samplers import Samples, euler_maruyama, exponential_multistep, heun, runge_kutta45
 from torch import Tensor
 
-from fluxbench.diffusion.samplers import Samples, euler_maruyama, exponential_multistep, heun, runge_kutta45
 from fluxbench.training import checkpoints
 from fluxbench.training.cells import Cell
 from fluxbench.training.recipes import RECIPES

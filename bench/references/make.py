@@ -7,7 +7,6 @@ short of what is asked of every component are sampled again by longer ones, and 
 import time
 
 import numpy as np
-from arviz_stats.base.array import array_stats
 
 from fluxbench.arrays import Floats, Mask
 from fluxbench.bench.files import references
@@ -64,6 +63,8 @@ def sampled(posterior: FluxPosterior, seed: int, stream: str, start: int, sample
     Returns:
         The arrays of a reference file, M rows each, but for what was measured.
     """
+    from arviz_stats.base.array import array_stats  # noqa: PLC0415 - two seconds, where chains are run
+
     found: list[dict[str, np.ndarray]] = [{}] * len(posterior.y)
     todo, states = np.arange(len(posterior.y)), STATES
     for attempt in range(ATTEMPTS):
