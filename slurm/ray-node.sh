@@ -2,7 +2,7 @@
 # Ray on one node of a job, started by srun:   ray-node.sh explicit|symmetric HOST:PORT [command, if symmetric]
 # Ends, with what it has started, when it is told to (SIGTERM).
 set -euo pipefail
-way=$1 address=$2
+mode=$1 address=$2
 shift 2
 ip=${address%:*} port=${address#*:}
 is_head=$((SLURM_NODEID == 0))
@@ -35,7 +35,7 @@ options=(--log-color=false "--num-cpus=${SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NOD
   --min-worker-port=0 --max-worker-port=0 --disable-usage-stats "--dashboard-agent-listen-port=$((port + 3))")
 head_options=(--dashboard-host=127.0.0.1 "--dashboard-port=$((port + 1))" "--ray-client-server-port=$((port + 2))")
 
-if [[ $way == symmetric ]]; then
+if [[ $mode == symmetric ]]; then
   # In Ray's usual folder, or it would not find the cluster that it has started.
   # shellcheck disable=SC2016 # the inner shell expands it
   ray symmetric-run --address "$address" --min-nodes "$SLURM_JOB_NUM_NODES" "${options[@]}" "${head_options[@]}" \
@@ -54,7 +54,7 @@ started=$!
 status=0
 wait "$started" || status=$?
 # Without its head there is no cluster.
-if [[ $way == explicit ]] && ((is_head)); then
+if [[ $mode == explicit ]] && ((is_head)); then
   scancel "$SLURM_JOB_ID.$SLURM_STEP_ID"
 fi
 exit "$status"

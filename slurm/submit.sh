@@ -71,7 +71,7 @@ expect RAY '="(explicit|symmetric)"$' "explicit or symmetric"
 for name in PYTHON MPIEXEC LOGIN; do
   expect "$name" '=".+"$' "a value"
 done
-"$FLUXBENCH_PYTHON" -P -c 'import fluxbench.bench.cli' 2>/dev/null ||
+"$FLUXBENCH_PYTHON" -P -c 'import fluxbench.bench' 2>/dev/null ||
   fail "FLUXBENCH_PYTHON=$FLUXBENCH_PYTHON: expected a Python with fluxbench; ./run --help makes .venv/bin/python one"
 if declare -p FLUXBENCH_ASV &>/dev/null; then
   expect ASV '^declare -a' "options of sbatch in parentheses"

@@ -20,7 +20,7 @@ print("seen", flush=True)
 
 @contextmanager
 def next_file_in(folder: Path, suffix: str = ".h5") -> Iterator[Callable[[], None]]:
-    """Something to call that returns when a file of the folder gets its final name: an event, not a poll (inotify)."""
+    """Yield a function that waits until a file of the folder gets its final name: an event, not a poll (inotify)."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-c", _WATCHER, str(folder), suffix]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as eye:

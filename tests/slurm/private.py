@@ -45,10 +45,11 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 JobAcctGatherType=jobacct_gather/linux
 SlurmdParameters=config_overrides
+MessageTimeout=5
 KillWait=5
-SlurmdTimeout=10
+SlurmdTimeout=5
 ReturnToService=2
-SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
+SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 NodeName=n1 NodeAddr={network}.1 NodeHostname=n1 CPUs=2
 NodeName=n2 NodeAddr={network}.2 NodeHostname=n2 CPUs=2
 EnforcePartLimits=ALL
@@ -79,7 +80,13 @@ def install() -> None:
             raise MissingError(f"no apt-get to install {', '.join(PACKAGES)} with")
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
-            done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                ["apt-get", "-o", "DPkg::Lock::Timeout=120", *command],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             if done.returncode != 0:
                 raise MissingError(f"apt-get {command[0]}: {done.stderr.strip()}")
     trial = ["unshare", "--net", "--uts", "--mount", "true"]
@@ -97,7 +104,7 @@ def _delete_links() -> None:
 
 
 def _network(pid: int) -> str:
-    """Which network namespace a process is in; empty if it has ended."""
+    """Return the network namespace that a process is in; an empty string if it has ended."""
     try:
         return os.readlink(f"/proc/{pid}/ns/net")
     except OSError:
@@ -105,10 +112,10 @@ def _network(pid: int) -> str:
 
 
 class PrivateSlurm:
-    """Started and stopped as a context.
+    """A Slurm of two nodes, started and stopped as a context.
 
     Args:
-        folder: of its state and logs.
+        folder: where its state and logs lie.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -181,7 +188,7 @@ class PrivateSlurm:
         self.until((folder / "socket").exists, "munged")
 
     def boot(self, node: str) -> None:
-        """Start a node and wait until Slurm has it."""
+        """Start a node, and wait until Slurm has it."""
         script = str(Path(__file__).with_name("node.sh"))
         command = ["unshare", "--net", "--uts", "--mount"]
         command += ["bash", script, node, str(self.folder), "slurmd", "-D", "-N", node]
@@ -194,16 +201,16 @@ class PrivateSlurm:
         for command in (ip.split(), ["link", "set", f"fb-{node}", "master", BRIDGE, "up"]):
             subprocess.run(["ip", *command], check=True)
         assert process.stdin is not None
-        with process.stdin as told:
-            told.write(f"{NETWORK}.{NODES.index(node) + 1}/24\n")
+        with process.stdin as line:
+            line.write(f"{NETWORK}.{NODES.index(node) + 1}/24\n")
         self.until(lambda: self.state_of(node).startswith(("idle", "mix", "alloc")), f"slurmd of {node}")
 
     def crash(self, node: str) -> None:
         """Kill everything that runs on a node, as a loss of power would."""
         process = self.nodes.pop(node)
         network = self.networks.pop(node)
-        while there := [pid for pid in psutil.pids() if pid != process.pid and _network(pid) == network]:
-            for pid in there:
+        while left := [pid for pid in psutil.pids() if pid != process.pid and _network(pid) == network]:
+            for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         process.kill()
@@ -219,19 +226,19 @@ class PrivateSlurm:
     def start_daemon(self, node: str) -> None:
         """Start a slurmd that was killed alone, among the processes that it has left."""
         network = self.networks[node]
-        there = next(pid for pid in psutil.pids() if _network(pid) == network)
-        command = ["nsenter", f"--target={there}", "--net", "--uts", "--mount", "slurmd", "-D", "-N", node]
+        inside = next(pid for pid in psutil.pids() if _network(pid) == network)
+        command = ["nsenter", f"--target={inside}", "--net", "--uts", "--mount", "slurmd", "-D", "-N", node]
         self.nodes[node] = process = self._start(command, node)
         assert process.stdin is not None
         process.stdin.close()
         self.until(lambda: self.state_of(node).startswith(("idle", "mix", "alloc")), f"slurmd of {node}")
 
     def state_of(self, node: str) -> str:
-        """What Slurm thinks of a node."""
+        """Return the state in which Slurm has a node, such as ``idle`` or ``mix``."""
         return self.run("sinfo", "--noheader", f"--nodes={node}", "--format=%t").stdout.strip()
 
     def run(self, *command: str, **options: str) -> subprocess.CompletedProcess[str]:
-        """A command of Slurm's, or a script that calls some."""
+        """Run a command of Slurm's, or a script that calls some, in the checkout; options are environment variables."""
         return subprocess.run(
             command,
             cwd=REPOSITORY,
@@ -243,7 +250,11 @@ class PrivateSlurm:
         )
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = MINUTE) -> None:
-        """Wait for something that Slurm tells to nobody: it has to be asked."""
+        """Wait for something that Slurm tells to nobody, so that it has to be asked.
+
+        Raises:
+            TimeoutError: if it is not there in time.
+        """
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
