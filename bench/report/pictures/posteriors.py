@@ -58,7 +58,7 @@ def calibrated(run: Run, recipe: str) -> Picture:
             x = problem(name).admissible(run.samples(samples).x)
             _gap(axis, x, truth, color=colour, ls=line, lw=1.3, label=f"{network}, {sampler_label(alpha)}")
         axis.axhline(0.0, color=PALE, lw=0.8, zorder=0)
-        axis.set(title=f"{name}, noise {noise:g}")
+        axis.set(title=f"{name}, noise {noise:g}", xticks=(0.0, 0.5, 1.0))
     for axis in axes.flat[len(panels) - columns : len(panels)]:
         axis.set_xlabel("level")
     figure.supylabel("coverage - level", fontsize=9)

@@ -96,8 +96,9 @@ def label_levels(axis: Axes, levels: Sequence[tuple[str, float]]) -> None:
         names.append(problem if len(places) > 1 else problem.replace("-", "-\n"))
     problems = axis.secondary_xaxis(0.0)
     problems.set_xticks(centres, names, fontsize=9)
-    problems.set_xlabel("noise, problem", fontsize=8)
-    problems.tick_params(length=0, pad=18)  # below the noise
+    noisy = not all(math.isnan(noise) for _, noise in levels)
+    problems.set_xlabel("noise, problem" if noisy else "problem", fontsize=8)
+    problems.tick_params(length=0, pad=18 if noisy else 4)  # below the noise
     problems.spines["bottom"].set_visible(False)
 
 
