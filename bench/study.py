@@ -1,8 +1,8 @@
 """Studies: measurements that publish a page of tables under ``results/<name>``, and miss their goals or reach them.
 
 Each is a module of :mod:`fluxbench.bench.studies` whose docstring is its help, with ``TITLE``, the title of its page,
-``measure(options) -> Found``, and ``ROUNDS`` if it repeats what it measures: how often by default. Names, summaries and
-help come from the modules' text, without the libraries that they import.
+``measure(options) -> Findings``, and ``ROUNDS`` if it repeats what it measures: how often by default. Names, summaries
+and help come from the modules' text, without the libraries that they import.
 """
 
 import ast
@@ -21,7 +21,7 @@ from fluxbench.errors import InputError
 from fluxbench.storage import Row, write_csv, write_text
 
 FOLDER = Path(__file__).with_name("studies")
-Found = tuple[dict[str, list[Row]], list[Row]]
+Findings = tuple[dict[str, list[Row]], list[Row]]
 """Tables, rows by title, and goals."""
 
 
@@ -101,12 +101,12 @@ def study(name: str, root: Path, **repeated: int) -> int:
     """
     from fluxbench.provenance import provenance  # noqa: PLC0415 - after help
 
-    made, folder = {"provenance": provenance()} | repeated, root / "results" / name
+    origin, folder = {"provenance": provenance()} | repeated, root / "results" / name
     module = import_module(f"fluxbench.bench.studies.{name}")
     try:
         folder.mkdir(parents=True, exist_ok=True)  # before hours of measuring
         tables, goals = module.measure(Options(root, **repeated))
-        return publish(folder, module.TITLE, f"fluxbench study {name}", tables, goals, made)
+        return publish(folder, module.TITLE, f"fluxbench study {name}", tables, goals, origin)
     except OSError as error:
         raise InputError(f"study {name}: {error}") from error
 
@@ -117,9 +117,9 @@ def goal(what: str, value: float, reached: bool, bar: str) -> Row:
 
 
 def publish(
-    folder: Path, title: str, command: str, tables: dict[str, list[Row]], goals: list[Row], made: dict[str, Any]
+    folder: Path, title: str, command: str, tables: dict[str, list[Row]], goals: list[Row], origin: dict[str, Any]
 ) -> int:
-    """Write the tables as one CSV and one page, with what made them, and print the goals.
+    """Write the tables as one CSV and one page, with their origin, and print the goals.
 
     Args:
         folder: whose name names the files too.
@@ -127,7 +127,7 @@ def publish(
         command: that made it.
         tables: rows by title.
         goals: from :func:`goal`.
-        made: provenance, and what else a reader should know of how it was made.
+        origin: provenance, and what else a reader should know of how they came about.
 
     Returns:
         The exit status of the command: 1 if a goal was missed.
@@ -137,7 +137,7 @@ def publish(
     rows = [{"table": name} | row for name, part in tables.items() for row in part]
     write_text(folder / f"{folder.name}.md", head + "\n".join(texts))
     write_csv(folder / f"{folder.name}.csv", rows, list(dict.fromkeys(column for row in rows for column in row)))
-    write_text(folder / "provenance.json", json.dumps(made, indent=1) + "\n")
+    write_text(folder / "provenance.json", json.dumps(origin, indent=1) + "\n")
     click.echo(texts[-1])
     return 0 if all(row["reached"] == "yes" for row in goals) else 1
 

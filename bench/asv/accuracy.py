@@ -20,7 +20,6 @@ SAMPLERS = ("ODE", "SDE")
 Scores = dict[tuple[str, ...], float]
 """By metric, problem, noise level, formulation and sampler."""
 
-
 STAGES = ("solve", "reference", "train", "sample", "score")
 
 
@@ -31,7 +30,15 @@ def setup_cache() -> Scores:
 
 
 def run(root: Path, *changes: str) -> None:
-    """The small run, with changes of its configuration, through the command line, which seldom changes."""
+    """Make the small run through the command line, which seldom changes.
+
+    Args:
+        root: where runs/ and results/ lie.
+        changes: of its configuration, as ``--set`` takes them.
+
+    Raises:
+        InputError: if a stage fails.
+    """
     options = [text for change in (f"root={root}", "address=none", *changes) for text in ("--set", change)]
     for stage in STAGES:
         command = [sys.executable, "-m", "fluxbench.bench.cli", stage, "--profile", str(PROFILE), *options]
@@ -41,7 +48,7 @@ def run(root: Path, *changes: str) -> None:
 
 
 def read(root: Path, seed: str = "0") -> Scores:
-    """What networks of a training seed have reached."""
+    """Read what networks of a training seed have reached."""
     with (root / "results" / "accuracy" / "scores.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if not row["wall"] and row["seed"] == seed]
     scores: Scores = {}
@@ -98,7 +105,7 @@ class Flux:
         return scores["error", "linear", noise, formulation, sampler]
 
     def track_error_ratio(self, scores: Scores, noise: str, formulation: str, sampler: str) -> float:
-        """The same over that of exact samples."""
+        """Error of the posterior mean over that of exact samples."""
         error = scores["error", "linear", noise, formulation, sampler]
         return error / scores["floor of error", "linear", noise, formulation, sampler]
 

@@ -5,64 +5,69 @@ are those of a network that knows no more than the data's mean and covariance.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
-from fluxbench.diffusion.samplers import Samples, euler_maruyama, exponential_multistep, heun, runge_kutta45
 from torch import Tensor
 
+from fluxbench.diffusion.integrators import EulerMaruyama, Exponential, Heun, Integrator, RungeKutta, Samples
+from fluxbench.diffusion.networks import given
 from fluxbench.training import checkpoints
 from fluxbench.training.cells import Cell
 from fluxbench.training.recipes import RECIPES
 
 FORMULATIONS = ("ve", "vp-k2", "vp-k4")
 SAMPLES, SIZE = 500, 30
+END = 2e-3
+"""Ratio sigma/m at which sampling ends."""
+METHODS: dict[str, Callable[[int], Integrator]] = {
+    "exponential, ODE": partial(Exponential, 0.0),
+    "exponential, SDE": partial(Exponential, 1.0),
+    "Heun": lambda evaluations: Heun(0.0, evaluations // 2),
+    "Euler-Maruyama": partial(EulerMaruyama, 1.0),
+}
+"""Integrators for a number of evaluations, under the names that the history has."""
 
 
 class _Sampler:
-    """A network and the integrators that sample with it."""
+    """A network that integrators sample."""
 
     timeout, repeat = 300, 5
 
     def prepare(self, formulation: str) -> None:
         """Build the network."""
         torch.set_num_threads(1)
-        recipe = RECIPES["tuned"]["flux"]
         torch.manual_seed(0)
-        network = checkpoints.build_network(Cell("linear", formulation, 0.1, "tuned", 0, recipe), SIZE, SIZE)
+        cell = Cell("linear", formulation, 0.1, "tuned", 0, RECIPES["tuned"]["flux"])
+        network = checkpoints.build_network(cell, SIZE, SIZE)
         self.process = network.formulation
-        self.end = self.process.sampling_end(recipe.t_min, recipe.noise_ratio_end)
         self.generator = torch.Generator().manual_seed(0)
-        y = torch.randn(SAMPLES, SIZE, generator=self.generator)
-        self.score: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda x, t, rows: network(x, y[rows], t)
+        self.score = given(network, torch.randn(SAMPLES, SIZE, generator=self.generator))
 
     def normals(self) -> Tensor:
         """Random numbers for all samples."""
         return torch.randn(SAMPLES, SIZE, generator=self.generator)
 
+    @torch.no_grad()
+    def integrate(self, integrator: Integrator) -> Samples:
+        """Draw all samples."""
+        end = self.process.sampling_end(0.0, END)
+        return integrator.integrate(self.score, self.process, self.normals, end)
+
 
 class FixedSteps(_Sampler):
     """Integrators that are told how many evaluations to spend."""
 
-    params = (FORMULATIONS, ("exponential, ODE", "exponential, SDE", "Heun", "Euler-Maruyama"), (16, 64))
+    params = (FORMULATIONS, tuple(METHODS), (16, 64))
     param_names = ("formulation", "integrator", "evaluations")
 
     def setup(self, formulation: str, integrator: str, evaluations: int) -> None:
         """Build the network."""
         self.prepare(formulation)
 
-    @torch.no_grad()
     def draw(self, integrator: str, evaluations: int) -> Samples:
         """All samples."""
-        score, process, normals, end = self.score, self.process, self.normals, self.end
-        match integrator:
-            case "exponential, ODE":
-                return exponential_multistep(score, process, normals, 0.0, evaluations, end)
-            case "exponential, SDE":
-                return exponential_multistep(score, process, normals, 1.0, evaluations, end)
-            case "Heun":
-                return heun(score, process, normals, evaluations // 2, end)
-            case _:
-                return euler_maruyama(score, process, normals, 1.0, evaluations, end)
+        return self.integrate(METHODS[integrator](evaluations))
 
     def time_sample(self, formulation: str, integrator: str, evaluations: int) -> None:
         """Seconds for all samples."""
@@ -83,10 +88,9 @@ class Adaptive(_Sampler):
         """Build the network."""
         self.prepare(formulation)
 
-    @torch.no_grad()
     def draw(self, tolerance: float) -> Samples:
         """All samples."""
-        return runge_kutta45(self.score, self.process, self.normals, self.end, tolerance)
+        return self.integrate(RungeKutta(0.0, tolerance))
 
     def time_sample(self, formulation: str, tolerance: float) -> None:
         """Seconds for all samples."""

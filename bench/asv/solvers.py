@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mpi4py import MPI
 
@@ -11,18 +12,20 @@ import fluxbench.solvers  # noqa: F401 - its thread settings count only if they 
 from fluxbench.solvers.data import datasets
 from fluxbench.solvers.data.generate import generate
 from fluxbench.solvers.fem import nonlinear
-from fluxbench.solvers.fem.simulators import Simulator, simulator
+from fluxbench.solvers.fem.simulators import simulator
 from fluxbench.solvers.fem.stock import StockScript
-from fluxbench.solvers.problems import FLUX_PROBLEMS
-from fluxbench.solvers.problems.linear import LINEAR
+from fluxbench.solvers.problems import flux_problem
 from fluxbench.solvers.problems.nonlinear import NONLINEAR
 
-PROBLEMS = (LINEAR.name, NONLINEAR.name)
+if TYPE_CHECKING:
+    from fluxbench.solvers.fem.flux_simulator import FluxSimulator
+
+PROBLEMS = ("linear", "nonlinear")
 
 
 def fluxes(problem: str, samples: int) -> np.ndarray:
     """Draw fluxes of a problem's prior, of shape (samples, segments); studies of speed solve the same ones."""
-    return FLUX_PROBLEMS[problem].prior.sample(0, "asv", 0, samples)
+    return flux_problem(problem).prior.sample(0, "asv", 0, samples)
 
 
 def stock_script() -> StockScript:
@@ -39,19 +42,19 @@ class Measure:
     param_names = ("problem", "samples")
     timeout, repeat = 300, 3
 
-    def setup_cache(self) -> dict[str, Simulator]:
+    def setup_cache(self) -> "dict[str, FluxSimulator]":
         """Set up each solver once."""
-        return {problem: simulator(FLUX_PROBLEMS[problem]) for problem in PROBLEMS}
+        return {problem: simulator(flux_problem(problem)) for problem in PROBLEMS}
 
-    def setup(self, ready: dict[str, Simulator], problem: str, samples: int) -> None:
+    def setup(self, ready: "dict[str, FluxSimulator]", problem: str, samples: int) -> None:
         """Draw the fluxes."""
         self.flux = fluxes(problem, samples)
 
-    def time_measure(self, ready: dict[str, Simulator], problem: str, samples: int) -> None:
+    def time_measure(self, ready: "dict[str, FluxSimulator]", problem: str, samples: int) -> None:
         """Seconds for all samples."""
         ready[problem].measure(self.flux)
 
-    def peakmem_measure(self, ready: dict[str, Simulator], problem: str, samples: int) -> None:
+    def peakmem_measure(self, ready: "dict[str, FluxSimulator]", problem: str, samples: int) -> None:
         """Bytes at the most."""
         ready[problem].measure(self.flux)
 
@@ -63,18 +66,18 @@ class Block:
     param_names = ("block",)
     repeat = 5
 
-    def setup_cache(self) -> Simulator:
+    def setup_cache(self) -> "FluxSimulator":
         """Set up the solver once."""
         return simulator(NONLINEAR)
 
-    def setup(self, ready: Simulator, block: int) -> None:
+    def setup(self, ready: "FluxSimulator", block: int) -> None:
         """Draw the fluxes."""
         if not hasattr(nonlinear, "BATCH"):
             raise NotImplementedError  # a commit that has another name for it
         nonlinear.BATCH = block
         self.flux = fluxes(NONLINEAR.name, 256)
 
-    def time_measure(self, ready: Simulator, block: int) -> None:
+    def time_measure(self, ready: "FluxSimulator", block: int) -> None:
         """Seconds for all samples."""
         ready.measure(self.flux)
 
@@ -84,11 +87,11 @@ class Jacobian:
 
     repeat = 5
 
-    def setup_cache(self) -> Simulator:
+    def setup_cache(self) -> "FluxSimulator":
         """Set up the solver once."""
         return simulator(NONLINEAR)
 
-    def time_jacobian(self, ready: Simulator) -> None:
+    def time_jacobian(self, ready: "FluxSimulator") -> None:
         """Seconds for all samples."""
         ready.jacobian(fluxes(NONLINEAR.name, 20))
 
@@ -102,7 +105,7 @@ class Prepare:
 
     def time_simulator(self, problem: str) -> None:
         """Seconds to assemble, factorise and linearise."""
-        simulator(FLUX_PROBLEMS[problem])
+        simulator(flux_problem(problem))
 
 
 class Generate:

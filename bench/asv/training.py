@@ -30,12 +30,19 @@ def cell_of(network: str, **changes: Any) -> Cell:
     return Cell(kind, "vp-k2", 0.0, recipe, 0, replace(RECIPES[recipe][kind], **changes))
 
 
-def write_data(kind: str, path: Path) -> None:
-    """Write a data set of the kind's size; what stands in it does not count."""
+def write_data(kind: str, path: Path, specification: dict[str, Any] | None = None) -> None:
+    """Write a data set of the kind's size; what stands in it does not count.
+
+    Args:
+        kind: one of ``SIZES``.
+        path: of the data set.
+        specification: that it carries; by default that of a problem of the kind's name.
+    """
     count, *sizes = SIZES[kind]
     random = np.random.default_rng(0)
     split = Split(*(random.normal(size=(count, size)) for size in sizes))
-    datasets.write(path, Dataset({"problem": kind, "seed": 0}, {}, split, split, None, {"x": "1", "y": "1"}))
+    specification = specification or {"problem": kind, "seed": 0}
+    datasets.write(path, Dataset(specification, {}, split, split, None, {"x": "1", "y": "1"}))
 
 
 def bare_step(cell: Cell) -> Callable[[], None]:

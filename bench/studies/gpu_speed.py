@@ -27,14 +27,16 @@ from statistics import median
 from typing import Any
 
 import torch
-from fluxbench.diffusion.samplers import Score, exponential_multistep
 from torch import Tensor, nn
 from torch._inductor import config as inductor
 
+from fluxbench.bench.asv.samplers import END
 from fluxbench.bench.asv.training import SIZES, cell_of, write_data
-from fluxbench.bench.study import Found, Options, goal, line
+from fluxbench.bench.study import Findings, Options, goal, line
+from fluxbench.diffusion.integrators import Exponential
+from fluxbench.diffusion.integrators.integrator import Score
 from fluxbench.diffusion.losses import DenoisingLoss
-from fluxbench.diffusion.networks import ScoreNetwork
+from fluxbench.diffusion.networks import ScoreNetwork, given
 from fluxbench.provenance import processor
 from fluxbench.storage import Row
 from fluxbench.training.recipes import Recipe
@@ -48,6 +50,7 @@ CELL = replace(cell_of("tuned, flux"), noise=0.01)
 STACKS = (1, 8, 32)
 EVALUATIONS = 16
 """Of the default ODE sampler."""
+SAMPLER = Exponential(0.0, EVALUATIONS)
 ROWS = {"cpu": 1_000, "cuda": 20_000}
 """Samples a cell that are drawn at once."""
 MATRIX = {"cpu": 1_024, "cuda": 8_192}
@@ -64,7 +67,7 @@ AT_LEAST = {"cpu": 0.6, "cuda": 5.0}
 """Times the plain trainer's speed, for the largest stack, which on a core has nothing idle to use."""
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
-Run = Callable[[int], Any]
+Workload = Callable[[int], Any]
 """Does so many steps, or draws so often."""
 
 
@@ -105,7 +108,7 @@ def _fastest(work: Callable[[], Any], device: torch.device) -> float:
     return min(_seconds(lambda times: work(), 1, device) for _ in range(7))
 
 
-def _seconds(run: Run, times: int, device: torch.device) -> float:
+def _seconds(run: Workload, times: int, device: torch.device) -> float:
     _wait(device)
     began = time.perf_counter()
     run(times)
@@ -118,7 +121,7 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def rate(run: Run, device: torch.device, rounds: int) -> float:
+def rate(run: Workload, device: torch.device, rounds: int) -> float:
     """Return steps, or draws, a second: the median of several rounds after a warm one."""
     with patience(PATIENCE[device.type]):
         run(3)
@@ -192,7 +195,7 @@ def batches(state: State) -> Iterator[Batch]:
             yield state.x0[rows], state.y[rows], t, z
 
 
-def plain_steps(state: State, objective: Callable[..., Tensor]) -> Run:
+def plain_steps(state: State, objective: Callable[..., Tensor]) -> Workload:
     """Return steps of the plain trainer, with its network's loss as a module."""
     recipe, drawn, average = state.cell.hyperparameters, batches(state), state.average
 
@@ -208,7 +211,7 @@ def plain_steps(state: State, objective: Callable[..., Tensor]) -> Run:
     return run
 
 
-def graph_steps(state: State, recipe: Recipe) -> Run:
+def graph_steps(state: State, recipe: Recipe) -> Workload:
     """Return steps of the plain trainer from a CUDA graph, on batches that are copied to where it reads them."""
     objective, drawn, average = DenoisingLoss(state.network), batches(state), state.average
     held = tuple(part.clone() for part in next(drawn))
@@ -247,7 +250,7 @@ def _recorded(work: Callable[[], Any]) -> torch.cuda.CUDAGraph:
     return graph
 
 
-def stacked_steps(states: list[State]) -> Run:
+def stacked_steps(states: list[State]) -> Workload:
     """Return steps of a stack of networks."""
     stack = Stack(states)
 
@@ -264,29 +267,17 @@ def stacked_steps(states: list[State]) -> Run:
     return run
 
 
-def draws(score: Score, network: ScoreNetwork, rows: int, size: int) -> Run:
+def draws(score: Score, network: ScoreNetwork, rows: int, size: int) -> Workload:
     """Return draws of so many samples of a size by the default ODE sampler."""
-    device = next(network.parameters()).device
-    end = network.formulation.sampling_end(CELL.hyperparameters.t_min, CELL.hyperparameters.noise_ratio_end)
+    device, process = next(network.parameters()).device, network.formulation
+    end = process.sampling_end(0.0, END)
 
     @torch.no_grad()
     def run(times: int) -> None:
         for _ in range(times):
-            exponential_multistep(
-                score,
-                network.formulation,
-                lambda: torch.randn(rows, size, device=device),
-                0.0,
-                EVALUATIONS,
-                end,
-            )
+            SAMPLER.integrate(score, process, lambda: torch.randn(rows, size, device=device), end)
 
     return run
-
-
-def plain_score(evaluate: Callable[..., Tensor], y: Tensor) -> Score:
-    """Return the score of one network, compiled or not, at conditions y of shape (B, n)."""
-    return lambda x, t, rows: evaluate(x, y[rows], t)
 
 
 def stacked_score(network: ScoreNetwork, y: Tensor) -> Score:
@@ -303,19 +294,19 @@ def stacked_score(network: ScoreNetwork, y: Tensor) -> Score:
 def graph_score(network: ScoreNetwork, y: Tensor, size: int) -> Score:
     """Return the score of one network from a CUDA graph, at conditions y of shape (B, n)."""
     x, t = torch.randn(len(y), size, device=y.device), torch.full((len(y),), 0.5, dtype=torch.float64, device=y.device)
-    found = torch.empty_like(x)
-    graph = _recorded(lambda: found.copy_(network(x, y, t)))
+    value = torch.empty_like(x)
+    graph = _recorded(lambda: value.copy_(network(x, y, t)))
 
     def score(x_now: Tensor, t_now: Tensor, _rows: Tensor) -> Tensor:
         x.copy_(x_now)
         t.copy_(t_now)
         graph.replay()
-        return found.clone()
+        return value.clone()
 
     return score
 
 
-class Measured:
+class Modes:
     """Rows of modes, measured on one device.
 
     Args:
@@ -327,7 +318,7 @@ class Measured:
         self._device, self._rounds = device, rounds
         self.rows: list[Row] = []
 
-    def add(self, mode: str, cells: int, unit: str, amount: int, floor: float, make: Callable[[], Run]) -> None:
+    def add(self, mode: str, cells: int, unit: str, amount: int, floor: float, make: Callable[[], Workload]) -> None:
         """Measure a mode and add its row.
 
         Args:
@@ -340,12 +331,12 @@ class Measured:
         """
         row: Row = {"mode": mode, "cells": cells}
         try:
-            found = rate(make(), self._device.device, self._rounds)
-            row |= {f"{unit} a cell": amount * found, f"{unit} in all": amount * cells * found}
+            frequency = rate(make(), self._device.device, self._rounds)
+            row |= {f"{unit} a cell": amount * frequency, f"{unit} in all": amount * cells * frequency}
             row |= {
                 "floor, seconds": cells * floor,
-                "seconds": 1.0 / found,
-                "floor / seconds": cells * floor * found,
+                "seconds": 1.0 / frequency,
+                "floor / seconds": cells * floor * frequency,
             }
         except Exception as error:  # whatever a compiler says, the other modes are measured
             row["not available"] = (" ".join(str(error).split()) or type(error).__name__)[:100].replace("|", "/")
@@ -360,60 +351,60 @@ def _graphs(device: torch.device) -> None:
 
 def training(device: Device, states: Callable[[int], list[State]], rounds: int) -> list[Row]:
     """Measure steps a second in every mode, a row each."""
-    measured, recipe = Measured(device, rounds), CELL.hyperparameters
+    modes, recipe = Modes(device, rounds), CELL.hyperparameters
     floor = device.floor(*training_costs(states(1)[0].network, recipe.batch_size))
 
-    def plain() -> Run:
+    def plain() -> Workload:
         (state,) = states(1)
         return plain_steps(state, DenoisingLoss(state.network))
 
-    def compiled() -> Run:
+    def compiled() -> Workload:
         (state,) = states(1)
         return plain_steps(state, torch.compile(DenoisingLoss(state.network)))
 
-    def graph() -> Run:
+    def graph() -> Workload:
         _graphs(device.device)
         return graph_steps(states(1)[0], recipe)
 
-    def stacked(cells: int) -> Run:
+    def stacked(cells: int) -> Workload:
         return stacked_steps(states(cells))
 
     for mode, make in {"plain": plain, "compiled": compiled, "CUDA graph": graph}.items():
-        measured.add(mode, 1, "steps/s", 1, floor, make)
+        modes.add(mode, 1, "steps/s", 1, floor, make)
     for cells in STACKS:
-        measured.add(f"stacked, {cells}", cells, "steps/s", 1, floor, partial(stacked, cells))
-    return measured.rows
+        modes.add(f"stacked, {cells}", cells, "steps/s", 1, floor, partial(stacked, cells))
+    return modes.rows
 
 
 def sampling(device: Device, states: Callable[[int], list[State]], rounds: int) -> list[Row]:
     """Measure samples a second in every mode, a row each."""
-    measured, rows = Measured(device, rounds), ROWS[device.device.type]
+    modes, rows = Modes(device, rounds), ROWS[device.device.type]
     state = states(1)[0]
     network, size = state.network.requires_grad_(False).eval(), state.x0.shape[1]
     y = state.y[torch.arange(rows, device=device.device) % len(state.y)]
     floor = device.floor(*sampling_costs(network, rows))
 
-    def graph() -> Run:
+    def graph() -> Workload:
         _graphs(device.device)
         return draws(graph_score(network, y, size), network, rows, size)
 
-    def stacked(cells: int) -> Run:
+    def stacked(cells: int) -> Workload:
         stack = stacked_network([copy.deepcopy(network) for _ in range(cells)])
         return draws(stacked_score(stack, y.expand(cells, *y.shape)), stack, cells * rows, size)
 
-    modes = {
-        "plain": lambda: draws(plain_score(network, y), network, rows, size),
-        "compiled": lambda: draws(plain_score(torch.compile(network), y), network, rows, size),
+    single = {
+        "plain": lambda: draws(given(network, y), network, rows, size),
+        "compiled": lambda: draws(given(torch.compile(network), y), network, rows, size),
         "CUDA graph": graph,
     }
-    for mode, make in modes.items():
-        measured.add(mode, 1, "samples/s", rows, floor, make)
+    for mode, make in single.items():
+        modes.add(mode, 1, "samples/s", rows, floor, make)
     for cells in STACKS:
-        measured.add(f"stacked, {cells}", cells, "samples/s", rows, floor, partial(stacked, cells))
-    return measured.rows
+        modes.add(f"stacked, {cells}", cells, "samples/s", rows, floor, partial(stacked, cells))
+    return modes.rows
 
 
-def measure(options: Options) -> Found:
+def measure(options: Options) -> Findings:
     """Measure the device, training and sampling: three tables and one goal."""
     torch.set_num_threads(1)
     inductor.compile_threads = 1  # no processes that go on compiling what was given up, and disturb what comes next

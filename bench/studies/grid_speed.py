@@ -17,21 +17,22 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from fluxbench.diffusion.samplers import exponential_multistep
-from torch import Tensor
 
-from fluxbench.bench import draw
-from fluxbench.bench.asv.training import SIZES, cell_of, write_data
+from fluxbench.bench.asv.training import cell_of, write_data
+from fluxbench.bench.config import load
 from fluxbench.bench.files import samples
-from fluxbench.bench.files.samples import Integrator, sample_specification
+from fluxbench.bench.run import Run, SampleSet
+from fluxbench.bench.stages.sample import blocks, draw_block
 from fluxbench.bench.studies.training_speed import bare
-from fluxbench.bench.study import Found, Options, goal, line
-from fluxbench.solvers.data import datasets
+from fluxbench.bench.study import Findings, Options, goal, line
+from fluxbench.diffusion.integrators import Exponential
+from fluxbench.solvers.data.measurements import observations
 from fluxbench.storage import Row
 from fluxbench.training import checkpoints, cluster, grid
 from fluxbench.training.cells import Cell
 from fluxbench.training.cluster import Cluster
-from fluxbench.training.planning import Way, Work, plan
+from fluxbench.training.planning import Job, Strategy, plan
+from fluxbench.training.posterior import ROWS
 from fluxbench.training.trainer import train
 from fluxbench.training.watch import Watch
 
@@ -42,121 +43,119 @@ FEW, MANY = 4, 24
 EPOCHS = 250
 """Of the network whose training is timed: 2,250 steps."""
 MEASUREMENTS, GENERATED = 100, 1_000
+SAMPLER = Exponential(0.0, 16)
 ALLOWED_SECONDS, ALLOWED_SHARE = 0.5, 0.1
 
 
-def cell(seed: int, epochs: int) -> Cell:
-    """Return a network of recipe `tuned` for a flux problem at 1 % noise, trained for so many epochs."""
-    return replace(cell_of("tuned, flux", epochs=epochs), noise=0.01, seed=seed)
+def run_in(root: Path) -> Run:
+    """Return a run of one network of recipe `tuned` for the linear flux problem at 1 % noise, its data set written."""
+    sizes = [f"flux.epochs={EPOCHS}", f"flux.measurements={MEASUREMENTS}", f"flux.generated={GENERATED}"]
+    run = Run(load("linear", [f"root={root}", "flux.noise=[0.01]", *sizes]))
+    write_data("flux", run.data_path("linear"), run.data_specification("linear"))
+    return run
 
 
-def by_ray(there: Cluster, folder: Path, count: int, epochs: int, way: Way) -> tuple[float, list[Path]]:
-    """Return the seconds to train so many networks through Ray, one after the other, and their checkpoints."""
-    cells = [cell(seed, epochs) for seed in range(count)]
-    paths = [folder / f"{way}-{each.seed}.pt" for each in cells]
-    works = [
-        Work(each, folder / "flux.h5", path, each.steps(SIZES["flux"][0]))
-        for each, path in zip(cells, paths, strict=True)
+def network(run: Run, seed: int, epochs: int) -> Cell:
+    """Return the run's network with another seed, trained for so many epochs."""
+    (cell,) = run.cells
+    return replace(cell, seed=seed, hyperparameters=replace(cell.hyperparameters, epochs=epochs))
+
+
+def through_ray(there: Cluster, run: Run, count: int, epochs: int, strategy: Strategy) -> float:
+    """Return the seconds to train so many networks through Ray, one after the other."""
+    cells = [network(run, seed, epochs) for seed in range(count)]
+    train_samples = run.config.flux.train_samples
+    jobs = [
+        Job(cell, run.data_path(cell.problem), run.checkpoint_path(cell), cell.steps(train_samples)) for cell in cells
     ]
-    for path in paths:
-        path.unlink(missing_ok=True)
+    for job in jobs:
+        job.path.unlink(missing_ok=True)
     began = time.perf_counter()
-    failed = grid.train_all(works, plan(there.resources, works, way, 1, "cpu"), folder / "ray", Watch(works, {}))
+    chosen = plan(there.resources, jobs, strategy, 1, "cpu")
+    failed = grid.train_all(jobs, chosen, run.folder / "ray", Watch(jobs, {}))
     if failed:
         raise RuntimeError(str(failed))
-    return time.perf_counter() - began, paths
-
-
-def here(folder: Path, count: int) -> float:
-    """Return the seconds to train so many networks for an epoch in this process."""
-    began = time.perf_counter()
-    for seed in range(count):
-        path = folder / f"here-{seed}.pt"
-        path.unlink(missing_ok=True)
-        train(cell(seed, 1), folder / "flux.h5", path, "cpu")
     return time.perf_counter() - began
 
 
-def overhead(there: Cluster, folder: Path, rounds: int) -> list[Row]:
+def here(run: Run, count: int) -> float:
+    """Return the seconds to train so many networks for an epoch in this process."""
+    began = time.perf_counter()
+    for seed in range(count):
+        cell = network(run, seed, 1)
+        path = run.checkpoint_path(cell)
+        path.unlink(missing_ok=True)
+        train(cell, run.data_path(cell.problem), path, "cpu")
+    return time.perf_counter() - began
+
+
+def overhead(there: Cluster, run: Run, rounds: int) -> list[Row]:
     """Measure the seconds that a network takes beyond its training, a row a strategy."""
     rows = []
-    here(folder, 1)  # warm
-    alone = here(folder, MANY - FEW) / (MANY - FEW)
-    ways: list[tuple[Way, int, int, int]] = [("packed", FEW, MANY, rounds), ("ddp", 1, 2, 1)]
-    for way, few, many, times in ways:
-        found = []
+    here(run, 1)  # warm
+    alone = here(run, MANY - FEW) / (MANY - FEW)
+    strategies: list[tuple[str, Strategy, int, int, int]] = [
+        ("packed", "packed", FEW, MANY, rounds),
+        ("a TorchTrainer each", "ddp", 1, 2, 1),
+    ]
+    for name, strategy, few, many, times in strategies:
+        pairs = []
         for _ in range(times):
-            first, second = (by_ray(there, folder, count, 1, way)[0] for count in (few, many))
-            found.append((first, (second - first) / (many - few) - alone))
-        what = "packed" if way == "packed" else "a TorchTrainer each"
-        start, more = (median(column) for column in zip(*found, strict=True))
-        rows.append({"way": what, f"first {few}, s": start, "beyond training, s a network": more, "training, s": alone})
-        print(line(rows[-1]), flush=True)
+            first, second = (through_ray(there, run, count, 1, strategy) for count in (few, many))
+            pairs.append((first, (second - first) / (many - few) - alone))
+        start, more = (median(column) for column in zip(*pairs, strict=True))
+        row = {"strategy": name, f"first {few}, s": start, "beyond training, s a network": more, "training, s": alone}
+        rows.append(row)
+        print(line(row), flush=True)
     return rows
 
 
-def training(there: Cluster, folder: Path, rounds: int) -> Row:
+def training(there: Cluster, run: Run, rounds: int) -> Row:
     """Measure steps a second of a packed network and of the bare loop."""
     pairs = []
     for _ in range(rounds):
-        alone = bare(cell(0, 1))
-        _, (path,) = by_ray(there, folder, 1, EPOCHS, "packed")
-        saved = checkpoints.load(path)
+        alone = bare(cell_of("tuned, flux"))
+        through_ray(there, run, 1, EPOCHS, "packed")
+        saved = checkpoints.load(run.checkpoint_path(run.cells[0]))
         pairs.append((alone, saved.seconds / saved.steps))
     return compared("training, steps/s", pairs, 1.0)
 
 
-def sampling(there: Cluster, folder: Path, by: Integrator, rounds: int) -> Row:
+def sampling(there: Cluster, run: Run, rounds: int) -> Row:
     """Measure samples a second through Ray, file and all, and of the bare sampler."""
-    network, path = folder / "packed-0.pt", folder / "samples.h5"
-    saved = checkpoints.load(network)
-    dataset = datasets.read(folder / "flux.h5")
-    specification = sample_specification(saved.cell, dataset.specification, by, MEASUREMENTS, GENERATED, 0)
-    made = draw.blocks(path, specification, MEASUREMENTS, GENERATED, "cpu")
+    each = SampleSet(run.cells[0], 0.01, SAMPLER)
+    parts = blocks(run, each, "cpu")
     pairs = []
     for _ in range(1 + rounds):
-        alone = bare_sampler(folder, saved, by)
-        path.unlink(missing_ok=True)
-        shutil.rmtree(made.folder, ignore_errors=True)
+        alone = bare_sampler(run, each)
+        parts.path.unlink(missing_ok=True)
+        shutil.rmtree(parts.folder, ignore_errors=True)
         tasks = [
-            (
-                f"block {start}",
-                made.rows_from(start) * GENERATED,
-                partial(draw.sample_block, saved.cell, folder / "flux.h5", network, by, made, start, "cpu"),
-            )
-            for start in made.missing()
+            (f"block {start}", parts.rows_from(start) * GENERATED, partial(draw_block, run, each, parts, start, "cpu"))
+            for start in parts.missing()
         ]
         began = time.perf_counter()
         there.run(tasks, "sample", "sample", 0.0, lambda number: "")
-        samples.join(made)
+        samples.join(parts)
         pairs.append((alone, time.perf_counter() - began))
     # In the first round a process starts.
-    return compared(f"sampling, {by.label} in {by.steps} evaluations, samples/s", pairs[1:], MEASUREMENTS * GENERATED)
+    what = f"sampling, {SAMPLER.label} in {SAMPLER.steps} evaluations, samples/s"
+    return compared(what, pairs[1:], MEASUREMENTS * GENERATED)
 
 
 @torch.no_grad()
-def bare_sampler(folder: Path, saved: checkpoints.Checkpoint, by: Integrator) -> float:
+def bare_sampler(run: Run, each: SampleSet) -> float:
     """Return the seconds of the sampler alone, on tensors that are there."""
-    measured = draw.measured_by(saved.cell, datasets.read(folder / "flux.h5"), MEASUREMENTS)
-    condition = torch.as_tensor(saved.normalisation.condition(measured), dtype=torch.float32)
-    network, recipe = saved.network(torch.device("cpu")), saved.cell.hyperparameters
-    t_min = network.formulation.sampling_end(recipe.t_min, recipe.noise_ratio_end)
-    generator = torch.Generator().manual_seed(0)
-    at_once = draw.ROWS["cpu"] // GENERATED
-
-    def integrate(y: Tensor) -> None:
-        exponential_multistep(
-            lambda x, t, rows: network(x, y[rows], t),
-            network.formulation,
-            lambda: torch.randn(len(y), saved.x_size, generator=generator),
-            by.alpha,
-            by.steps,
-            t_min,
-        )
-
+    posterior, at_once = run.posterior(each.cell), ROWS["cpu"] // GENERATED
+    measured = observations(run.dataset(each.problem), each.noise, MEASUREMENTS)
+    starts = range(0, MEASUREMENTS, at_once)
+    scores = [posterior.score(measured.rows(start, start + at_once), GENERATED) for start in starts]
+    generator, shape = torch.Generator().manual_seed(0), (at_once * GENERATED, posterior.x_size)
     began = time.perf_counter()
-    for start in range(0, MEASUREMENTS, at_once):
-        integrate(condition[start : start + at_once].repeat_interleave(GENERATED, dim=0))
+    for score in scores:
+        each.integrator.integrate(
+            score, posterior.formulation, lambda: torch.randn(shape, generator=generator), posterior.t_min
+        )
     return time.perf_counter() - began
 
 
@@ -169,22 +168,20 @@ def compared(what: str, pairs: list[tuple[float, float]], amount: float) -> Row:
     return row
 
 
-def measure(options: Options) -> Found:
+def measure(options: Options) -> Findings:
     """Measure networks, training and sampling through Ray: two tables and their goals."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as directory:
-        folder = Path(directory)
-        write_data("flux", folder / "flux.h5")
+        run = run_in(Path(directory))
         there = cluster.connect("local", 1)
         try:
-            ways = overhead(there, folder, options.rounds)
-            speeds = [training(there, folder, options.rounds)]
-            speeds.append(sampling(there, folder, Integrator(0.0, "exponential", 16), options.rounds))
+            strategies = overhead(there, run, options.rounds)
+            speeds = [training(there, run, options.rounds), sampling(there, run, options.rounds)]
         finally:
             cluster.disconnect()
-    more = ways[0]["beyond training, s a network"]
-    reached = [goal("packed: seconds a network beyond training, warm", more, more < ALLOWED_SECONDS, "below 0.5")]
+    more = strategies[0]["beyond training, s a network"]
+    goals = [goal("packed: seconds a network beyond training, warm", more, more < ALLOWED_SECONDS, "below 0.5")]
     for row in speeds:
         share = row["beyond the bare one"]
-        reached.append(goal(f"{row['what']}: beyond the bare one", share, share <= ALLOWED_SHARE, "at most 0.1"))
-    return {"A network more": ways, "Speed, one core": speeds}, reached
+        goals.append(goal(f"{row['what']}: beyond the bare one", share, share <= ALLOWED_SHARE, "at most 0.1"))
+    return {"A network more": strategies, "Speed, one core": speeds}, goals

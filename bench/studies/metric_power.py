@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
+from fluxbench.arrays import Floats
 from fluxbench.bench.metrics import joint
 from fluxbench.bench.references.gaussian import linear_gaussian
 from fluxbench.bench.scoring import densities, flux
-from fluxbench.bench.study import Found, Options, goal, line
-from fluxbench.solvers.boundary_flux import Floats
+from fluxbench.bench.study import Findings, Options, goal, line
 from fluxbench.solvers.data.datasets import Dataset, Split
-from fluxbench.solvers.fem.simulators import simulator
-from fluxbench.solvers.problems.bimodal import Bimodal
+from fluxbench.solvers.problems.bimodal import BIMODAL
 from fluxbench.solvers.problems.linear import LINEAR
 from fluxbench.storage import Row
 
@@ -79,10 +78,10 @@ class Case:
 @cache
 def operator() -> Floats:
     """Return the matrix that takes the linear problem's fluxes to its sensors."""
-    found = simulator(LINEAR).operator
-    if found is None:
+    matrix = LINEAR.simulator().operator
+    if matrix is None:
         raise ValueError("expected a linear problem")
-    return found
+    return matrix
 
 
 def case(random: Random, two_modes: bool, measurements: int) -> Case:
@@ -108,7 +107,6 @@ FAULTS: dict[str, Fault] = {
 }
 TWO_MODES: dict[str, Fault] = {"one of two modes dropped": lambda case, random: case.draw(random, modes=(1,))}
 
-BIMODAL = Bimodal()
 SCALAR_FAULTS: dict[str, Callable[[Floats, Random], Floats]] = {
     "shifted by 0.1 std": lambda x, random: x + 0.1 * x.std(axis=1, keepdims=True),
     "over-dispersed by 10 %": lambda x, random: _wider(x, 1.1),
@@ -125,9 +123,9 @@ def _wider(x: Floats, factor: float) -> Floats:
 
 def of_flux(fault: Fault, random: Random, two_modes: bool) -> Values:
     """Return every metric of spoilt posteriors of fresh measurements, by name."""
-    made = case(random, two_modes, MEASUREMENTS)
-    known = flux.Known(made.truth, PRIOR.mean, made.draw(random))
-    return _values(flux.rows(fault(made, random), known, LINEAR.geometry))
+    fresh = case(random, two_modes, MEASUREMENTS)
+    known = flux.Known(fresh.truth, PRIOR.mean, fresh.draw(random))
+    return _values(flux.rows(fault(fresh, random), known, LINEAR.geometry))
 
 
 def of_density(fault: Callable[[Floats, Random], Floats], random: Random) -> Values:
@@ -143,12 +141,12 @@ def _values(rows: list[Row]) -> Values:
     return {row["metric"]: row["value"] for row in rows if "wall" not in row}
 
 
-def compared(found: Values, exact: list[Values]) -> tuple[Values, set[str]]:
+def compared(values: Values, exact: list[Values]) -> tuple[Values, set[str]]:
     """Return what a table shows of each metric beside those of exact samples, and the metrics that flag a fault."""
-    draws, level = len(exact), FALSE_ALARMS / len(found)
+    draws, level = len(exact), FALSE_ALARMS / len(values)
     limit = t.isf(0.5 * level, draws - 1) * np.sqrt(1.0 + 1.0 / draws)
     shown, flagged = {}, set()
-    for name, value in found.items():
+    for name, value in values.items():
         others = [each[name] for each in exact]
         tests = name.endswith("p-value")
         shown[name] = value if tests else float((value - np.mean(others)) / np.std(others, ddof=1))
@@ -157,27 +155,27 @@ def compared(found: Values, exact: list[Values]) -> tuple[Values, set[str]]:
     return shown, flagged
 
 
-def power(title: str, measure: Callable[[Any, Random], Values], faults: dict[str, Any], as_is: Any) -> Found:
+def power(title: str, measure: Callable[[Any, Random], Values], faults: dict[str, Any], as_is: Any) -> Findings:
     """Measure faults, a row and a goal each; then exact samples against each other, one goal for all."""
     exact = [measure(as_is, np.random.default_rng([0, i])) for i in range(DRAWS)]
-    rows, reached = [], []
+    rows, goals = [], []
     for i, (name, fault) in enumerate(faults.items()):
         shown, flagged = compared(measure(fault, np.random.default_rng([1, i])), exact)
         rows.append({"samples": name, **shown, "flagged by": len(flagged)})
         print(line(rows[-1]), flush=True)
-        reached.append(goal(f"{title}, {name}: metrics that flag it", len(flagged), len(flagged) > 0, "at least 1"))
+        goals.append(goal(f"{title}, {name}: metrics that flag it", len(flagged), len(flagged) > 0, "at least 1"))
     alarms = sum(bool(compared(each, exact[:i] + exact[i + 1 :])[1]) for i, each in enumerate(exact))
     what = f"{title}: sets of exact samples flagged, of {DRAWS}"
-    reached.append(goal(what, alarms, alarms <= 1, "at most 1"))
-    return {f"{title}: standard deviations from exact samples": rows}, reached
+    goals.append(goal(what, alarms, alarms <= 1, "at most 1"))
+    return {f"{title}: standard deviations from exact samples": rows}, goals
 
 
 def scoring_time() -> Row:
     """Measure how long a full test set takes to score on one core."""
     random = np.random.default_rng(2)
-    made = case(random, two_modes=False, measurements=FULL)
-    samples, exact = (made.draw(random).astype(np.float32) for _ in range(2))
-    known = flux.Known(made.truth, PRIOR.mean, exact)
+    full = case(random, two_modes=False, measurements=FULL)
+    samples, exact = (full.draw(random).astype(np.float32) for _ in range(2))
+    known = flux.Known(full.truth, PRIOR.mean, exact)
     began = time.perf_counter()
     flux.rows(samples, known, LINEAR.geometry)
     seconds = time.perf_counter() - began
@@ -188,16 +186,16 @@ def scoring_time() -> Row:
     return sizes | {"seconds": seconds, "of which C2ST": classifier}
 
 
-def measure(_options: Options) -> Found:
+def measure(_options: Options) -> Findings:
     """Spoil three kinds of posteriors, a table of faults each, and time the scoring of a full test set."""
-    found = [
+    findings = [
         power("Flux", partial(of_flux, two_modes=False), FAULTS, Case.draw),
         power("Flux, two modes", partial(of_flux, two_modes=True), TWO_MODES, Case.draw),
         power("Joint density", of_density, SCALAR_FAULTS, lambda x, random: x),
     ]
     took = scoring_time()
-    tables = {title: rows for each, _ in found for title, rows in each.items()}
-    goals = [row for _, reached in found for row in reached]
+    tables = {title: rows for each, _ in findings for title, rows in each.items()}
+    goals = [row for _, reached in findings for row in reached]
     seconds = took["seconds"] - took["of which C2ST"]
     goals.append(goal("seconds to score, but for C2ST", seconds, seconds < SECONDS, f"below {SECONDS:g}"))
     return tables | {"Time to score a full test set": [took]}, goals

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fluxbench.bench.report.pictures.processes import figure1
 from fluxbench.bench.report.pictures.style import save
-from fluxbench.bench.study import Found, Options, goal
+from fluxbench.bench.study import Findings, Options, goal
 from fluxbench.diffusion.formulations import Formulation, LinearVarianceExploding, VarianceExploding, VariancePreserving
 from fluxbench.storage import Row
 
@@ -49,10 +49,10 @@ def defects(process: Formulation, t: Tensor) -> Row:
     }
 
 
-def measure(options: Options) -> Found:
+def measure(options: Options) -> Findings:
     """Evaluate Table 1, draw Figure 1 beside it, and hold the defects against their bar."""
     rows = table1()
     worst = max(max(row["defect of m"], row["defect of sigma^2"]) for row in rows)
-    reached = [goal("largest defect of the two relations", worst, worst <= ALLOWED, f"at most {ALLOWED:g}")]
+    goals = [goal("largest defect of the two relations", worst, worst <= ALLOWED, f"at most {ALLOWED:g}")]
     save(options.root / "results" / "processes" / "figure1.png", figure1().figure)
-    return {"Table 1, evaluated (T = 1; schedules: docs/diffusion.md)": rows}, reached
+    return {"Table 1, evaluated (T = 1; schedules: docs/diffusion.md)": rows}, goals

@@ -19,19 +19,17 @@ from dataclasses import replace
 import numpy as np
 from arviz_stats.base.array import array_stats
 
-from fluxbench.bench import layout
-from fluxbench.bench.config import Config, load
-from fluxbench.bench.files.references import EFFECTIVE, R_HAT
+from fluxbench.arrays import Floats
+from fluxbench.bench.config import load
 from fluxbench.bench.metrics import calibration
 from fluxbench.bench.references import hamiltonian, tempered
+from fluxbench.bench.references.effort import EFFECTIVE, R_HAT
 from fluxbench.bench.references.gaussian import linear_gaussian
 from fluxbench.bench.references.make import posterior_of
+from fluxbench.bench.run import Run
 from fluxbench.bench.studies.metric_power import PRIOR
-from fluxbench.bench.study import Found, Options, goal, line
-from fluxbench.solvers.boundary_flux import Floats
-from fluxbench.solvers.data import datasets
-from fluxbench.solvers.fem.simulators import simulator
-from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.bench.study import Findings, Options, goal, line
+from fluxbench.solvers.problems import flux_problem
 from fluxbench.solvers.problems.linear import LINEAR
 from fluxbench.storage import Row
 
@@ -44,13 +42,12 @@ LEAST = 0.03
 """Noise level from which on the other method is run: it takes minutes a measurement, and more at lower ones."""
 
 
-def chains_and_calibration(config: Config) -> list[Row]:
+def chains_and_calibration(run: Run) -> list[Row]:
     """Measure how chains agree and mix, and whether the references are calibrated, a row a reference."""
     rows = []
-    for problem, noise in layout.referenced(config):
-        exact = layout.exact(config, problem, noise)
-        data = datasets.read(layout.solved(config, problem))
-        truth = data.test.x[: len(exact.x)].astype(np.float32)
+    for problem, noise in run.referenced:
+        exact = run.reference(problem, noise)
+        truth = run.dataset(problem).test.x[: len(exact.x)].astype(np.float32)
         shares = calibration.ranks(exact.x, truth)
         spread = np.where(exact.std > 0.0, exact.std, 1.0)
         rows.append(
@@ -70,39 +67,37 @@ def chains_and_calibration(config: Config) -> list[Row]:
     return rows
 
 
-def closed_form(config: Config) -> Row:
+def closed_form(run: Run) -> Row:
     """Compare the sampler with the Gaussian posterior where nothing is clipped, in units of the Monte Carlo error."""
-    data = datasets.read(layout.solved(config, "linear"))
-    solve = simulator(LINEAR, config.flux.mesh)
-    posterior, _ = posterior_of(data, solve, min(noise for _, noise in layout.referenced(config)), 0, 25)
-    prior = PRIOR
-    operator = solve.operator
-    if operator is None:
+    simulator = LINEAR.simulator(run.config.flux.mesh)
+    lowest = min(noise for _, noise in run.referenced)
+    posterior, _ = posterior_of(run.dataset("linear"), simulator, lowest, 0, 25)
+    if simulator.operator is None:
         raise ValueError("expected a linear problem")
-    y = posterior.y + (prior.mean - posterior.prior.mean) * operator.sum(axis=1)
-    posterior = replace(posterior, prior=prior, y=y)
-    exact = linear_gaussian(prior, operator, y, posterior.noise_std)
+    y = posterior.y + (PRIOR.mean - posterior.prior.mean) * simulator.operator.sum(axis=1)
+    posterior = replace(posterior, prior=PRIOR, y=y)
+    exact = linear_gaussian(PRIOR, simulator.operator, y, posterior.noise_std)
     g = hamiltonian.sample(posterior, 0, "closed-form", kept=1_000).g
     effective = array_stats.ess(g, chain_axis=1, draw_axis=2)
-    found = g.reshape(len(y), -1, prior.size)
-    z = (found.mean(axis=1) - exact.mean) / exact.std * np.sqrt(effective)
+    samples = g.reshape(len(y), -1, PRIOR.size)
+    z = (samples.mean(axis=1) - exact.mean) / exact.std * np.sqrt(effective)
     return {
         "what": "linear, unclipped: mean against closed form, in Monte Carlo errors (root mean square)",
         "value": float(np.sqrt((z**2).mean())),
-        "std ratio": float((found.std(axis=1, ddof=1) / exact.std).mean()),
+        "std ratio": float((samples.std(axis=1, ddof=1) / exact.std).mean()),
     }
 
 
-def two_methods(config: Config) -> list[Row]:
+def two_methods(run: Run) -> list[Row]:
     """Compare Hamiltonian references with tempered particles on a few measurements, a row a reference."""
     rows = []
-    for problem, noise in layout.referenced(config):
+    for problem, noise in run.referenced:
         if noise < LEAST:
             continue
-        exact = layout.exact(config, problem, noise)
+        exact = run.reference(problem, noise)
         began = time.perf_counter()
-        data, solve = datasets.read(layout.solved(config, problem)), simulator(FLUX_PROBLEMS[problem], config.flux.mesh)
-        posterior, _ = posterior_of(data, solve, noise, 0, SUBSET)
+        simulator = flux_problem(problem).simulator(run.config.flux.mesh)
+        posterior, _ = posterior_of(run.dataset(problem), simulator, noise, 0, SUBSET)
         other = tempered.sample(posterior, 0, f"{problem}/tempered/{noise:g}", PARTICLES)
         x: Floats = np.maximum(other, 0.0)
         std = exact.std[:SUBSET]
@@ -118,20 +113,20 @@ def two_methods(config: Config) -> list[Row]:
     return rows
 
 
-def measure(options: Options) -> Found:
+def measure(options: Options) -> Findings:
     """Gather the evidence: three tables and six goals.
 
     Raises:
         InputError: if the run is not there or made otherwise.
     """
-    config = load(PROFILE, [f"root={options.root}"])
-    chains, closed, pairs = chains_and_calibration(config), closed_form(config), two_methods(config)
+    run = Run(load(PROFILE, [f"root={options.root}"]))
+    chains, closed, pairs = chains_and_calibration(run), closed_form(run), two_methods(run)
     r_hat, effective = max(row["R-hat"] for row in chains), min(row["effective"] for row in chains)
     p_value = min(row[name] for row in chains for name in ("SBC p", "TARP p"))
     shift = max(row["mean shift / std"] for row in pairs)
     spread = max(abs(row["std ratio"] - 1.0) for row in pairs)
     bar = P_VALUE / (2 * len(chains))
-    reached = [
+    goals = [
         goal("largest R-hat", r_hat, r_hat < R_HAT, f"below {R_HAT}"),
         goal("fewest effective samples", effective, effective >= EFFECTIVE, f"at least {EFFECTIVE:,}"),
         goal("smallest p-value of calibration", p_value, p_value > bar, f"above {bar:.1g}"),
@@ -139,4 +134,4 @@ def measure(options: Options) -> Found:
         goal("two methods: shift of the mean / std", shift, shift < 0.1, "below 0.1"),
         goal("two methods: std ratio - 1", spread, spread < 0.05, "below 0.05"),
     ]
-    return {"Chains and calibration": chains, "Closed form": [closed], "Two methods": pairs}, reached
+    return {"Chains and calibration": chains, "Closed form": [closed], "Two methods": pairs}, goals

@@ -17,32 +17,26 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import ClassVar, override
 
 import numpy as np
 import torch
-from fluxbench.bench.draw import measured_by
-from fluxbench.diffusion.samplers import (
-    Samples,
-    Score,
-    euler_maruyama,
-    exponential_multistep,
-    heun,
-    probability_flow,
-    runge_kutta45,
-)
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
-from fluxbench.bench import layout
 from fluxbench.bench.config import load
-from fluxbench.bench.study import Found, Options, goal, line
-from fluxbench.diffusion.networks import ScoreNetwork
-from fluxbench.solvers.data import datasets
+from fluxbench.bench.run import Run
+from fluxbench.bench.study import Findings, Options, goal, line
+from fluxbench.diffusion.formulations import Formulation
+from fluxbench.diffusion.integrators import EulerMaruyama, Exponential, Heun, Integrator, RungeKutta, Samples
+from fluxbench.diffusion.integrators.integrator import Normals, Score
+from fluxbench.diffusion.networks import given
+from fluxbench.solvers import problems
+from fluxbench.solvers.data.measurements import Measured, observations
 from fluxbench.storage import Row
-from fluxbench.training import checkpoints
+from fluxbench.training.posterior import Posterior
 
 PROFILES = ("table2", "linear")
 FORMULATION, NOISE = "vp-k2", 0.01
@@ -64,35 +58,69 @@ class Problem:
     """A trained network and the measurements on which it is sampled.
 
     Attributes:
-        name: of the problem.
-        network: float32.
-        condition: shape (M, n).
-        x_size: dimension of a sample.
-        t_min: where sampling stops.
+        posterior: of the network, float32.
+        measured: M measurements.
     """
 
-    name: str
-    network: ScoreNetwork
-    x_size: int
-    condition: Tensor
-    t_min: float
+    posterior: Posterior
+    measured: Measured
+
+    @property
+    def name(self) -> str:
+        """Name of the inverse problem."""
+        return self.posterior.cell.problem
 
     @property
     def each(self) -> int:
         """Number of samples for each measurement."""
-        return ROWS // len(self.condition)
+        return ROWS // len(self.measured.y)
 
     def normals(self, seed: int, dtype: torch.dtype = torch.float32) -> Callable[[], Tensor]:
-        """Return a source of normals for the whole batch, of shape (ROWS, x_size)."""
+        """Return a source of normals for the whole batch, of shape (ROWS, d)."""
         generator = torch.Generator().manual_seed(seed)
-        shape = (ROWS, self.x_size)
+        shape = (ROWS, self.posterior.x_size)
         return lambda: torch.randn(shape, generator=generator).to(dtype)
 
-    def score(self, dtype: torch.dtype = torch.float32) -> Score:
-        """Return the network's score at this problem's conditions, in either precision."""
-        network = copy.deepcopy(self.network).to(dtype)
-        y = self.condition.to(dtype).repeat_interleave(self.each, dim=0)
-        return lambda x, t, rows: network(x, y[rows], t)
+    def sample(self, integrator: Integrator) -> Samples:
+        """Draw all samples in the network's units, by every ODE sampler from the same normals."""
+        score = self.posterior.score(self.measured, self.each)
+        normals = self.normals(0 if integrator.alpha == 0.0 else 1)
+        return integrator.integrate(score, self.posterior.formulation, normals, self.posterior.t_min)
+
+
+class SciPy(RungeKutta):
+    """SciPy's RK45 on the whole batch as one vector, as the authors' code does it."""
+
+    title: ClassVar[str] = "SciPy's RK45"
+
+    @override
+    def integrate(self, score: Score, formulation: Formulation, normals: Normals, t_min: float) -> Samples:
+        start = formulation.terminal_std * normals()
+        rows = torch.arange(len(start))
+
+        def slope(t: float, flat: np.ndarray) -> np.ndarray:
+            x = torch.as_tensor(flat, dtype=start.dtype).reshape(start.shape)
+            times = torch.full((len(x),), t, dtype=torch.float64)
+            flow = formulation.probability_flow(x, times, score(x, times, rows))
+            return flow.to(x.dtype).double().numpy().ravel()
+
+        whole, tolerance = start.double().numpy().ravel(), self.tolerance
+        solution = solve_ivp(slope, (1.0, t_min), whole, "RK45", rtol=tolerance, atol=tolerance)
+        return Samples(torch.as_tensor(solution.y[:, -1]).reshape(start.shape), float(solution.nfev))
+
+
+SAMPLERS: dict[str, Integrator] = {
+    **{f"ODE, exponential, {steps} steps": Exponential(0.0, steps) for steps in (10, 12, 14, 16, 20, 24)},
+    "ODE, Heun, 16 steps": Heun(0.0, 16),
+    **{
+        f"ODE, {name}, {tolerance:g}": method(0.0, tolerance)
+        for tolerance in TOLERANCES
+        for name, method in (("Runge-Kutta", RungeKutta), ("SciPy's RK45", SciPy))
+    },
+    **{f"SDE, exponential, {steps} steps": Exponential(1.0, steps) for steps in (64, 32)},
+    "SDE, Euler-Maruyama, 500 steps": EulerMaruyama(1.0, 500),
+}
+"""What is compared, by its name in the table."""
 
 
 def trained(root: Path) -> list[Problem]:
@@ -101,78 +129,29 @@ def trained(root: Path) -> list[Problem]:
     Raises:
         InputError: if a run is not there or made otherwise.
     """
-    found = []
-    for profile in PROFILES:
-        config = load(profile, [f"root={root}"])
-        for cell in config.cells():
-            if (cell.recipe, cell.formulation, cell.seed) != ("tuned", FORMULATION, 0):
-                continue
-            if cell.problem not in config.densities.problems and cell.noise != NOISE:
-                continue
-            dataset = datasets.read(layout.solved(config, cell.problem))
-            path = layout.checkpoint_path(config, cell)
-            checkpoint = checkpoints.load_trained(path, cell.specification(dataset.specification))
-            measured = measured_by(cell, dataset, 80)
-            condition = torch.as_tensor(checkpoint.normalisation.condition(measured), dtype=torch.float64)
-            network = checkpoint.network(torch.device("cpu"))
-            recipe = cell.hyperparameters
-            t_min = network.formulation.sampling_end(recipe.t_min, recipe.noise_ratio_end)
-            found.append(Problem(cell.problem, network, checkpoint.x_size, condition, t_min))
-    return found
-
-
-def by_scipy(problem: Problem, score: Score, tolerance: float) -> Samples:
-    """Sample by SciPy's RK45 on the whole batch as one vector, as the authors' code does it."""
-    process, shape = problem.network.formulation, (ROWS, problem.x_size)
-    rows = torch.arange(ROWS)
-
-    def slope(t: float, flat: np.ndarray) -> np.ndarray:
-        x = torch.as_tensor(flat, dtype=torch.float32).reshape(shape)
-        times = torch.full((ROWS,), t, dtype=torch.float64)
-        return probability_flow(score, process, x, times, rows).double().numpy().ravel()
-
-    start = (process.terminal_std * problem.normals(0)()).double().numpy().ravel()
-    found = solve_ivp(slope, (1.0, problem.t_min), start, "RK45", rtol=tolerance, atol=tolerance)
-    return Samples(torch.as_tensor(found.y[:, -1]).reshape(shape), float(found.nfev))
-
-
-def samplers(problem: Problem) -> dict[str, Callable[[], Samples]]:
-    """Return every sampler by name, all ODE samplers from the same normals."""
-    process, t_min, score = problem.network.formulation, problem.t_min, problem.score()
-
-    def exponential(alpha: float, seed: int, steps: int) -> Samples:
-        return exponential_multistep(score, process, problem.normals(seed), alpha, steps, t_min)
-
-    def runge_kutta(tolerance: float) -> Samples:
-        return runge_kutta45(score, process, problem.normals(0), t_min, tolerance)
-
-    found: dict[str, Callable[[], Samples]] = {
-        f"ODE, exponential, {steps} steps": partial(exponential, 0.0, 0, steps) for steps in (10, 12, 14, 16, 20, 24)
-    }
-    found["ODE, Heun, 16 steps"] = lambda: heun(score, process, problem.normals(0), 16, t_min)
-    for tolerance in TOLERANCES:
-        found[f"ODE, Runge-Kutta, {tolerance:g}"] = partial(runge_kutta, tolerance)
-        found[f"ODE, SciPy's RK45, {tolerance:g}"] = partial(by_scipy, problem, score, tolerance)
-    for steps in (64, 32):
-        found[f"SDE, exponential, {steps} steps"] = partial(exponential, 1.0, 1, steps)
-    found["SDE, Euler-Maruyama, 500 steps"] = lambda: euler_maruyama(
-        score, process, problem.normals(1), 1.0, 500, t_min
-    )
-    return found
+    chosen = []
+    for run in (Run(load(profile, [f"root={root}"])) for profile in PROFILES):
+        for cell in run.cells:
+            level = NOISE if problems.problem(cell.problem).noisy else 0.0
+            if (cell.recipe, cell.formulation, cell.seed, cell.noise) == ("tuned", FORMULATION, 0, level):
+                measured = observations(run.dataset(cell.problem), level, 80)
+                chosen.append(Problem(run.posterior(cell), measured))
+    return chosen
 
 
 def converged(problem: Problem, seed: int) -> Tensor:
-    """Return samples of the probability-flow ODE to all the digits that matter, of shape (ROWS, x_size)."""
-    network = problem.network
-    end = network.formulation.sampling_end(0.0, 1e-4)
-    score = problem.score(torch.float64)
-    found = runge_kutta45(score, network.formulation, problem.normals(seed, torch.float64), end, 1e-6)
-    return found.x / network.formulation.m(torch.tensor(end, dtype=torch.float64))
+    """Return samples of the probability-flow ODE to all the digits that matter, of shape (ROWS, d)."""
+    posterior, formulation = problem.posterior, problem.posterior.formulation
+    condition = torch.as_tensor(posterior.normalisation.condition(problem.measured))
+    score = given(copy.deepcopy(posterior.network).double(), condition.repeat_interleave(problem.each, dim=0))
+    end = formulation.sampling_end(0.0, 1e-4)
+    x = RungeKutta(0.0, 1e-6).integrate(score, formulation, problem.normals(seed, torch.float64), end).x
+    return x / formulation.m(torch.tensor(end, dtype=torch.float64))
 
 
 def errors(problem: Problem, x: Tensor, reference: Tensor) -> Row:
     """Return W1, mean and standard deviation against a reference, in units of its standard deviation."""
-    x, reference = (a.double().reshape(len(problem.condition), problem.each, -1) for a in (x, reference))
+    x, reference = (a.double().reshape(len(problem.measured.y), problem.each, -1) for a in (x, reference))
     std = reference.std(dim=1)
     w1 = (x.sort(dim=1).values - reference.sort(dim=1).values).abs().mean(dim=1)
     return {
@@ -182,26 +161,26 @@ def errors(problem: Problem, x: Tensor, reference: Tensor) -> Row:
     }
 
 
-def timed(draw: Callable[[], Samples], rounds: int) -> tuple[Samples, list[float]]:
-    """Return what a sampler draws, and the seconds of each round."""
+def timed(problem: Problem, integrator: Integrator, rounds: int) -> tuple[Samples, float]:
+    """Return what a sampler draws, and the seconds that it takes, the median of several rounds."""
     seconds = []
     for _ in range(rounds):
         began = time.perf_counter()
-        found = draw()
+        samples = problem.sample(integrator)
         seconds.append(time.perf_counter() - began)
-    return found, seconds
+    return samples, median(seconds)
 
 
+@torch.no_grad()
 def compared(problem: Problem, rounds: int) -> list[Row]:
     """Compare every sampler with the converged ODE on one problem, a row each."""
-    with torch.no_grad():
-        reference = converged(problem, 0)
-        rows = [{"sampler": FLOOR, **errors(problem, converged(problem, 1), reference)}]
-        for name, draw in samplers(problem).items():
-            found, seconds = timed(draw, rounds)
-            spent = {"evaluations": found.evaluations, "seconds": median(seconds)}
-            rows.append({"sampler": name, **spent, **errors(problem, found.x, reference)})
-            print(f"{problem.name}: {line(rows[-1])}", flush=True)
+    reference = converged(problem, 0)
+    rows = [{"sampler": FLOOR, **errors(problem, converged(problem, 1), reference)}]
+    for name, integrator in SAMPLERS.items():
+        samples, seconds = timed(problem, integrator, rounds)
+        spent = {"evaluations": samples.evaluations, "seconds": seconds}
+        rows.append({"sampler": name, **spent, **errors(problem, samples.x, reference)})
+        print(f"{problem.name}: {line(rows[-1])}", flush=True)
     return rows
 
 
@@ -226,7 +205,7 @@ def goals_of(problem: str, rows: list[Row]) -> list[Row]:
     ]
 
 
-def measure(options: Options) -> Found:
+def measure(options: Options) -> Findings:
     """Compare samplers on every network: a table a problem, and the goals of each.
 
     Raises:

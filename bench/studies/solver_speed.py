@@ -14,9 +14,9 @@ from statistics import median
 import numpy as np
 
 from fluxbench.bench.asv.solvers import fluxes, stock_script
-from fluxbench.bench.stages import launcher
+from fluxbench.bench.stages.mpi import launcher
 from fluxbench.bench.studies.verification import FINEST
-from fluxbench.bench.study import Found, Options, goal, line
+from fluxbench.bench.study import Findings, Options, goal, line
 from fluxbench.solvers.fem import assembly
 from fluxbench.solvers.fem.discretisation import discretisation
 from fluxbench.solvers.fem.nonlinear import linearise, newton
@@ -48,11 +48,11 @@ def side_by_side(rounds: int) -> list[Row]:
         y.append(script.measure(q))
         one.append(time.perf_counter() - began)
         began = time.perf_counter()
-        found = fast.measure(flux)
+        readings = fast.measure(flux)
         batch.append((time.perf_counter() - began) / BATCHED)
     fine = assembly.assemble(NONLINEAR, FINEST)
     exact = np.array([fine.sensing @ newton(fine, q) for q in flux[:rounds]])
-    errors = [np.linalg.norm(values - exact) / np.linalg.norm(exact) for values in (np.array(y), found[:rounds])]
+    errors = [np.linalg.norm(values - exact) / np.linalg.norm(exact) for values in (np.array(y), readings[:rounds])]
     ratios = [slow / quick for slow, quick in zip(one, batch, strict=True)]
     return [
         {
@@ -87,9 +87,9 @@ def generated(problem: str, train: int, test: int, ranks: int) -> Row:
         command = [*launcher(ranks), "-m", "fluxbench.solvers.data.generate", "--problem", problem, "--out", str(path)]
         command += ["--train", str(train), "--test", str(test)]
         began = time.perf_counter()
-        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         seconds = time.perf_counter() - began
-        (peak,) = re.findall(r"at most (\d+) MB each", said)
+        (peak,) = re.findall(r"at most (\d+) MB each", output)
         return {
             "problem": problem,
             "samples": train + test,
@@ -101,7 +101,7 @@ def generated(problem: str, train: int, test: int, ranks: int) -> Row:
         }
 
 
-def measure(options: Options) -> Found:
+def measure(options: Options) -> Findings:
     """Measure one core, all data sets, ranks and numbers of samples: four tables, three goals."""
     tables: dict[str, list[Row]] = {}
 
@@ -127,9 +127,9 @@ def measure(options: Options) -> Found:
             add("Samples: the cost of each on two ranks", generated(problem, count - count // 10, count // 10, ranks=2))
 
     peak = max(row["peak MB a rank"] for rows in tables.values() for row in rows if "peak MB a rank" in row)
-    reached = [
+    goals = [
         goal("batched against stock, samples/s a core", ratio, ratio >= RATIO, f"at least {RATIO:,}"),
         goal("all data sets on two ranks, s", seconds, seconds < SECONDS, f"below {SECONDS}"),
         goal("peak memory, MB a rank", peak, peak < MEGABYTES, f"below {MEGABYTES:,}"),
     ]
-    return tables, reached
+    return tables, goals

@@ -13,7 +13,7 @@ import numpy as np
 
 from fluxbench.bench.asv import accuracy
 from fluxbench.bench.asv.accuracy import Scores
-from fluxbench.bench.study import Found, Options, goal, line
+from fluxbench.bench.study import Findings, Options, goal, line
 from fluxbench.bench.trends.compare import threshold
 from fluxbench.bench.trends.measurements import configuration
 from fluxbench.storage import Row
@@ -24,13 +24,13 @@ LOOSEST = 3.0
 """Thresholds are at most so many times the largest step between two seeds."""
 
 
-def measure(options: Options) -> Found:
+def measure(options: Options) -> Findings:
     """Train the small run with several seeds: a row a tracked number, and two goals each.
 
     Raises:
         InputError: if a stage of the small run fails.
     """
-    thresholds, rows, reached = configuration().regressions_thresholds, [], []
+    thresholds, rows, goals = configuration().regressions_thresholds, [], []
     root = options.root.resolve() / "runs" / "track_noise"
     accuracy.run(root, f"training.seeds={list(range(SEEDS))}")
     by_seed = [accuracy.read(root, str(seed)) for seed in range(SEEDS)]
@@ -41,9 +41,9 @@ def measure(options: Options) -> Found:
             rows.append(row)
             print(line(row), flush=True)
             step, what = row["largest step between seeds"], f"threshold of {row['track']}"
-            reached.append(goal(f"{what}: above the largest step", share, share > step, f"> {step:.3g}"))
-            reached.append(goal(f"{what}: not loose", share, share <= LOOSEST * step, f"<= {LOOSEST * step:.3g}"))
-    return {f"{SEEDS} training seeds": rows}, reached
+            goals.append(goal(f"{what}: above the largest step", share, share > step, f"> {step:.3g}"))
+            goals.append(goal(f"{what}: not loose", share, share <= LOOSEST * step, f"<= {LOOSEST * step:.3g}"))
+    return {f"{SEEDS} training seeds": rows}, goals
 
 
 def _spread(group: type[Any], name: str, by_seed: list[Scores]) -> Row:

@@ -13,7 +13,7 @@ from statistics import median
 import torch
 
 from fluxbench.bench.asv.training import NETWORKS, SIZES, bare_step, cell_of, write_data
-from fluxbench.bench.study import Found, Options, goal, line
+from fluxbench.bench.study import Findings, Options, goal, line
 from fluxbench.training import checkpoints
 from fluxbench.training.cells import Cell
 from fluxbench.training.recipes import RECIPES
@@ -43,10 +43,10 @@ def loop(cell: Cell, data_path: Path, path: Path) -> float:
     return saved.seconds / saved.steps
 
 
-def measure(options: Options) -> Found:
+def measure(options: Options) -> Findings:
     """Measure every recipe and kind of problem, a row each, with a goal each."""
     torch.set_num_threads(1)
-    rows, reached = [], []
+    rows, goals = [], []
     with tempfile.TemporaryDirectory() as directory:
         for network in NETWORKS:
             name, kind = network.split(", ")
@@ -64,5 +64,5 @@ def measure(options: Options) -> Found:
             )
             print(line(rows[-1]), flush=True)
             what = f"recipe `{name}`, {kind}: training loop beyond the bare one"
-            reached.append(goal(what, ratio - 1.0, ratio - 1.0 <= ALLOWED, f"at most {ALLOWED}"))
-    return {"One thread": rows}, reached
+            goals.append(goal(what, ratio - 1.0, ratio - 1.0 <= ALLOWED, f"at most {ALLOWED}"))
+    return {"One thread": rows}, goals

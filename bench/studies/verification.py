@@ -11,19 +11,18 @@ from itertools import pairwise
 import numpy as np
 
 from fluxbench.arrays import Floats
-from fluxbench.bench.study import Found, Options, goal, line
+from fluxbench.bench.study import Findings, Options, goal, line
 from fluxbench.solvers.boundary_flux import FluxProblem
 from fluxbench.solvers.fem import assembly
 from fluxbench.solvers.fem.discretisation import PAPER, AlignedMesh, Discretisation, discretisation
 from fluxbench.solvers.fem.linear import sensor_operator
 from fluxbench.solvers.fem.nonlinear import TOLERANCE, NonlinearSimulator, linearise, newton
-from fluxbench.solvers.fem.simulators import simulator as production_simulator
 from fluxbench.solvers.fem.stock import StockScript
-from fluxbench.solvers.problems import FLUX_PROBLEMS
+from fluxbench.solvers.problems import flux_problem, names
 from fluxbench.storage import Row
 
 TITLE = "Verification of the forward solvers"
-PROBLEMS = [problem for problem in FLUX_PROBLEMS.values() if problem.sensors_on == 1.0]
+PROBLEMS = [problem for problem in map(flux_problem, names("flux")) if problem.sensors_on == 1.0]
 """A problem with some sensors off is solved as the one that it was made from."""
 SAMPLES = 8
 """Samples of the prior that are compared, of each problem."""
@@ -71,20 +70,20 @@ class Check:
         return goal(what, self.value, self.value < bar, f"below {bar:.1e}")
 
 
-def measure(_options: Options) -> Found:
+def measure(_options: Options) -> Findings:
     """Check every problem: one table of numbers, and their goals."""
-    rows, reached = [], []
+    rows, goals = [], []
     for problem in PROBLEMS:
         for check in checks(problem, SAMPLES):
             rows.append(check.row)
             print(line(check.row), flush=True)
             if check.goal is not None:
-                reached.append(check.reached(check.goal))
+                goals.append(check.reached(check.goal))
     title = (
         f"Errors: relative L2 norms of sensor values over {SAMPLES} samples of the prior, against quadrilaterals of "
         f"degree {FINEST.degree} with {len(LAYERS)} layers at each wall"
     )
-    return {title: rows}, reached
+    return {title: rows}, goals
 
 
 def checks(problem: FluxProblem, samples: int) -> list[Check]:
@@ -108,25 +107,25 @@ def checks(problem: FluxProblem, samples: int) -> list[Check]:
 
     production = discretisation(problem)
     system = assembly.assemble(problem, production)
-    simulator = production_simulator(problem)  # with all its linearisation points
+    simulator = problem.simulator()  # with all its linearisation points
     y = simulator.measure(flux)
     script = StockScript(problem)
     stock = error(np.array([script.measure(q) for q in flux]))
-    found = [
+    numbers = [
         of_mesh(NEXT_FINEST, "the reference one degree lower"),
         Check(problem.name, "error at the sensors", "production mesh", error(y), len(system.mass), min(GOAL, stock)),
         Check(problem.name, "error at the sensors", "stock SNES, paper's mesh", stock, script.unknowns),
     ]
 
     degrees = [replace(production, degree=p) for p in DEGREES if isinstance(production, AlignedMesh)]
-    found += [of_mesh(mesh_of, f"production mesh, degree {mesh_of.degree}") for mesh_of in degrees]
+    numbers += [of_mesh(mesh_of, f"production mesh, degree {mesh_of.degree}") for mesh_of in degrees]
     triangles = [of_mesh(replace(PAPER, cells=cells), f"{cells[0]} x {cells[1]} P1") for cells in TRIANGLES]
-    found += triangles
+    numbers += triangles
     for coarse, fine, (m, n) in zip(triangles[:-1], triangles[1:], pairwise(TRIANGLES), strict=True):
         order = float(np.log(coarse.value / fine.value) / np.log(n[0] / m[0]))
         of = f"{m[0]} x {m[1]} to {n[0]} x {n[1]} P1"
-        found.append(Check(problem.name, "order observed", of, order))
-        found.append(Check(problem.name, "its distance from 2", of, abs(order - 2.0), goal=0.2))
+        numbers.append(Check(problem.name, "order observed", of, order))
+        numbers.append(Check(problem.name, "its distance from 2", of, abs(order - 2.0), goal=0.2))
 
     # The discrete problem conserves mass to rounding (a test holds it); what is left is where the iteration stops.
     if isinstance(simulator, NonlinearSimulator):
@@ -134,7 +133,7 @@ def checks(problem: FluxProblem, samples: int) -> list[Check]:
     else:
         states = np.array([newton(system, q) for q in flux])
     imbalance = max(system.imbalance(u, q) for u, q in zip(states, flux, strict=True))
-    found.append(
+    numbers.append(
         Check(problem.name, "mass imbalance", "production mesh", imbalance, len(system.mass), 10.0 * TOLERANCE)
     )
 
@@ -144,5 +143,5 @@ def checks(problem: FluxProblem, samples: int) -> list[Check]:
     )
     jacobian = simulator.jacobian(flux)
     defect = float(np.linalg.norm(differences - jacobian) / np.linalg.norm(jacobian))
-    found.append(Check(problem.name, "Jacobian less differences", "production mesh", defect, len(system.mass), 1e-6))
-    return found
+    numbers.append(Check(problem.name, "Jacobian less differences", "production mesh", defect, len(system.mass), 1e-6))
+    return numbers

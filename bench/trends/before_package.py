@@ -16,18 +16,15 @@ OLD = {
     "bench.cli": "bench.cli",
     "diffusion": "diffusion",
     "diffusion.losses": "diffusion.losses",
-    "diffusion.samplers": "diffusion.samplers",
     "solvers": "solvers",
     "solvers.data": "solvers",
     "solvers.data.datasets": "solvers.datasets",
     "solvers.data.generate": "solvers.generate",
     "solvers.fem": "solvers",
-    "solvers.fem.flux_simulator": "solvers.simulators",
     "solvers.fem.nonlinear": "solvers.nonlinear",
     "solvers.fem.simulators": "solvers.simulators",
     "solvers.fem.stock": "solvers.stock",
     "solvers.problems": "solvers.flux_problems",
-    "solvers.problems.linear": "solvers.flux_problems.linear",
     "solvers.problems.nonlinear": "solvers.flux_problems.nonlinear",
     "training": "training",
     "training.cells": "training.cells",
@@ -36,17 +33,7 @@ OLD = {
     "training.trainer": "training.trainer",
 }
 """Modules of ``fluxbench`` that benchmarks import, and what each was called before."""
-MORE = {
-    "solvers.fem.flux_simulator": "\nFluxSimulator = Simulator\n",
-    "solvers.problems": """
-from solvers.problems import FluxProblem
-from solvers.simulators import simulator
-
-PROBLEMS = FLUX_PROBLEMS
-problem = PROBLEMS.__getitem__
-FluxProblem.simulator = simulator
-""",
-}
+MORE = {"solvers.problems": "\nflux_problem = FLUX_PROBLEMS.__getitem__\n"}
 """What an alias adds to the names of the old module."""
 ALIASES = "aliases"
 """Folder of a commit's files in which the aliases lie."""
@@ -83,5 +70,5 @@ def prepare(checkout: Path) -> None:
     for name, old in OLD.items():
         path = first.joinpath("fluxbench", *name.split("."))
         is_package = not name or any(other.startswith(f"{name}.") for other in OLD)
-        text = (_NAMES if is_package or name in MORE else _MODULE).format(old=old) + MORE.get(name, "")
+        text = (_NAMES if is_package else _MODULE).format(old=old) + MORE.get(name, "")
         write_text(path / "__init__.py" if is_package else path.with_suffix(".py"), text)

@@ -2,9 +2,12 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -12,20 +15,24 @@ from fluxbench.bench import study
 from fluxbench.bench.cli import main
 from fluxbench.bench.published import TABLE2
 from fluxbench.bench.studies import density_accuracy, metric_power, sampler_speed
-from fluxbench.bench.study import Found, Options, goal, publish
-from fluxbench.diffusion.formulations import VariancePreserving
-from fluxbench.diffusion.networks import FEATURES, PreconditionedNetwork, ResidualNetwork
+from fluxbench.bench.study import Findings, Options, goal, publish
+from fluxbench.diffusion.integrators import INTEGRATORS
 from fluxbench.errors import InputError
-from fluxbench.storage import Row
+from fluxbench.solvers.data.measurements import IDENTITY, Measured
+from fluxbench.training import checkpoints
+from fluxbench.training.cells import Cell
+from fluxbench.training.normalisation import Normalisation
+from fluxbench.training.posterior import Posterior
+from fluxbench.training.recipes import RECIPES
 
 
 def unit_normals(monkeypatch: pytest.MonkeyPatch) -> sampler_speed.Problem:
     """An untrained residual network: the exact score of unit normals, whatever y is."""
     monkeypatch.setattr(sampler_speed, "ROWS", 2_000)
-    network = PreconditionedNetwork(VariancePreserving(), ResidualNetwork(FEATURES + 2 + 1, 2, 2, 8))
-    network.requires_grad_(False)
-    t_min = network.formulation.sampling_end(0.0, 2e-3)
-    return sampler_speed.Problem("normals", network, 2, torch.zeros(4, 1, dtype=torch.float64), t_min)
+    cell = Cell("normals", "vp-k2", 0.0, "tuned", 0, replace(RECIPES["tuned"]["flux"], hidden_layers=2, width=8))
+    network = checkpoints.build_network(cell, 2, 1).requires_grad_(False)
+    posterior = Posterior(cell, network, IDENTITY, IDENTITY, Normalisation.identity(2), 2, 1, masked=False)
+    return sampler_speed.Problem(posterior, Measured(np.zeros((4, 2)), np.zeros((4, 1)), None, np.zeros(4)))
 
 
 def test_samplers_are_compared_with_the_flow_that_they_follow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +40,7 @@ def test_samplers_are_compared_with_the_flow_that_they_follow(monkeypatch: pytes
     with torch.no_grad():
         reference = sampler_speed.converged(problem, 0)
     # The flow of unit normals is known: from sigma~(1) down to nothing.
-    ratio = problem.network.formulation.noise_ratio(torch.ones((), dtype=torch.float64))
+    ratio = problem.posterior.formulation.noise_ratio(torch.ones((), dtype=torch.float64))
     exact = problem.normals(0, torch.float64)() * ratio / (1.0 + ratio**2).sqrt()
     torch.testing.assert_close(reference, exact, rtol=0.0, atol=1e-4)
     rows = {row["sampler"]: row for row in sampler_speed.compared(problem, rounds=1)}
@@ -56,10 +63,16 @@ def test_errors_are_in_units_of_the_references_deviation(monkeypatch: pytest.Mon
     assert sampler_speed.errors(problem, 1.2 * centred, centred)["std"] == pytest.approx(0.2)
 
 
-def table2_scores(metric: str, score: float, seeds: int = 1) -> list[Row]:
+def test_every_integrator_is_compared() -> None:
+    """SciPy's is no integrator of the suite."""
+    assert {type(each).method for each in sampler_speed.SAMPLERS.values()} == set(INTEGRATORS)
+    assert sampler_speed.SciPy not in INTEGRATORS.values()
+
+
+def table2_scores(metric: str, score: float, seeds: int = 1) -> pd.DataFrame:
     """Every entry that the paper printed, with floors of 0.02."""
     common = {"recipe": "tuned", "metric": metric, "floor": 0.02, "generated": 9, "evaluations": 24}
-    return [
+    rows = [
         common
         | {"formulation": formulation, "alpha": alpha, "sampler": "SDE" if alpha else "ODE"}
         | {"problem": dataset, "value": score + 0.002 * seed}
@@ -67,15 +80,16 @@ def table2_scores(metric: str, score: float, seeds: int = 1) -> list[Row]:
         for (formulation, alpha, dataset), paper in TABLE2.items()
         for seed in range(seeds)
     ]
+    return pd.DataFrame(rows)
 
 
 def test_table_2_is_compared_entry_by_entry() -> None:
-    scores = [*table2_scores("S1", 0.024, seeds=2), *table2_scores("S1-pairs", 0.0405), *table2_scores("W1", 0.03)]
-    others = [row | {"value": 9.0, "recipe": "paper"} for row in scores]
-    others += [row | {"value": 9.0, "formulation": "vp-k1"} for row in scores]
-    table = density_accuracy.entries([*scores, *others])
+    numbers = {"S1": table2_scores("S1", 0.024, seeds=2), "S1-pairs": table2_scores("S1-pairs", 0.0405)}
+    scores = pd.concat([*numbers.values(), table2_scores("W1", 0.03).astype({"paper": float})])
+    others = [scores.assign(value=9.0, recipe="paper"), scores.assign(value=9.0, formulation="vp-k1")]
+    table = density_accuracy.entries(pd.concat([scores, *others]))
     assert len(table) == 3 * len(TABLE2)
-    first = table[0]
+    first = table.iloc[0]
     assert (first["metric"], first["data set"], first["formulation"], first["sampler"]) == ("S1", "tanh", "ve", "ODE")
     assert (first["seeds"], first["paper"]) == (2, 0.051)
     assert first["score / floor"] == pytest.approx(1.25)
@@ -84,10 +98,10 @@ def test_table_2_is_compared_entry_by_entry() -> None:
     assert (below["value"], below["reached"]) == (12, "yes")
     assert (ratio["value"], ratio["reached"]) == (pytest.approx(1.25), "yes")
     assert (pairs["value"], pairs["reached"]) == (11, "no")  # VE, SDE, tanh: 0.040
-    means = {(row["metric"], row["sampler"]): row["score / floor"] for row in density_accuracy.means(table)}
+    means = density_accuracy.means(table).set_index(["metric", "sampler"])["score / floor"]
     assert means["W1", "SDE"] == pytest.approx(1.5)
     with pytest.raises(InputError, match=r"table2: expected the 12 entries of the paper in S1, found 11"):
-        density_accuracy.goals_of(table[1:])
+        density_accuracy.goals_of(table.drop(index=0))
 
 
 def test_processes_writes_the_table_and_the_figure(tmp_path: Path) -> None:
@@ -100,13 +114,13 @@ def test_processes_writes_the_table_and_the_figure(tmp_path: Path) -> None:
 
 
 def test_a_missed_goal_is_a_failure(tmp_path: Path) -> None:
-    tables, made = {"Numbers": [{"what": "one", "value": 1.5}]}, {"provenance": {"commit": "abc"}}
+    tables, origin = {"Numbers": [{"what": "one", "value": 1.5}]}, {"provenance": {"commit": "abc"}}
     hit, miss = goal("speed", 3.0, True, "at least 2"), goal("speed", 1.0, False, "at least 2")
-    assert publish(tmp_path / "some", "Title", "command", tables, [hit], made) == 0
-    assert publish(tmp_path / "some", "Title", "command", tables, [hit, miss], made) == 1
+    assert publish(tmp_path / "some", "Title", "command", tables, [hit], origin) == 0
+    assert publish(tmp_path / "some", "Title", "command", tables, [hit, miss], origin) == 1
     assert "| speed | 1 | at least 2 | no |" in (tmp_path / "some" / "some.md").read_text()
     assert (tmp_path / "some" / "some.csv").read_text().splitlines() == ["table,what,value", "Numbers,one,1.5"]
-    assert json.loads((tmp_path / "some" / "provenance.json").read_text()) == made
+    assert json.loads((tmp_path / "some" / "provenance.json").read_text()) == origin
 
 
 @pytest.fixture
@@ -114,7 +128,7 @@ def some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Options]:
     """A study called `some`, and what it was asked."""
     asked: list[Options] = []
 
-    def measure(options: Options) -> Found:
+    def measure(options: Options) -> Findings:
         asked.append(options)
         return {"Numbers": [{"what": "one"}]}, []
 
