@@ -53,8 +53,10 @@ fi
 started=$!
 status=0
 wait "$started" || status=$?
-# Without its head there is no cluster.
-if [[ $mode == explicit ]] && ((is_head)); then
-  scancel "$SLURM_JOB_ID.$SLURM_STEP_ID"
+# Without its head there is no cluster, which the other nodes would take half a minute to notice. Told to end, rather
+# than killed, they clear up after themselves.
+if ((is_head)); then
+  trap '' TERM
+  scancel --signal=TERM "$SLURM_JOB_ID.$SLURM_STEP_ID"
 fi
 exit "$status"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.site import SITE
+from tests.slurm.site import SITE, WARNING
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = (REPOSITORY / "slurm" / "site.env.example").read_text()
@@ -40,7 +40,7 @@ def test_a_dry_run_prints_the_jobs_and_leaves_nothing(tmp_path: Path) -> None:
         assert "--account=X --partition=Y" in line
         assert "--kill-on-invalid-dep=yes" in line
         assert "--dependency=singleton" in line
-        assert "--signal=B:USR1@5" in line
+        assert f"--signal=B:USR1@{WARNING}" in line
     assert "--array=1-2" in lines[0]
     assert r"afterok:\<solve\> " in lines[1]
     assert r"afterok:\<consolidate\> " in lines[2]
