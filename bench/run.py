@@ -202,8 +202,24 @@ class Run:
         drawn = {"noise": each.noise, "samples": self.config.sampling.costs, "sampling_seed": self.config.seed}
         return self.checkpoint_specification(each.cell) | drawn | {"integrators": rungs}
 
-    def comparison(self, problem: str, noise: float) -> dict[str, Any]:
-        """Return the specification of the sampled reference with which scores compare, or nothing without one."""
+    def scores_specification(self, each: SampleSet) -> dict[str, Any]:
+        """Return what determines the scores of a set of samples: these, and the reference."""
+        return self.samples_specification(each) | self._comparison(each.problem, each.noise)
+
+    def costs_specification(self, each: SampleSet) -> dict[str, Any]:
+        """Return what determines the scores of a ladder: this, and the reference."""
+        return self.ladder_specification(each) | self._comparison(each.problem, each.noise)
+
+    def bounds_specification(self, problem: str, noise: float) -> dict[str, Any]:
+        """Return what determines the bounds of a problem's scores at a noise level."""
+        sizes, values = self.config.sizes(problem), problems.problem(problem).y_values
+        made: dict[str, Any] = {"data": self.data_specification(problem), "generated": sizes.generated}
+        if problems.problem(problem).closed_form and values is not None:
+            return made | {"y_values": list(values)}
+        return made | {"noise": noise, "measurements": sizes.measurements} | self._comparison(problem, noise)
+
+    def _comparison(self, problem: str, noise: float) -> dict[str, Any]:
+        """The specification of the sampled reference with which scores compare, or nothing without one."""
         if (problem, noise) not in self.referenced:
             return {}
         return {"reference": self.reference_specification(problem, noise)}

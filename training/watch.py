@@ -23,10 +23,10 @@ ORDER = ("running", "failed", "waiting", "done")
 
 
 class Watch(tune.Callback):
-    """Shows what Tune reports of the netjobs.
+    """Shows what Tune reports of the networks.
 
     Args:
-        jobs: the netjobs.
+        jobs: the networks.
         before: steps that earlier runs have done, by network.
         console: the terminal; by default that of stderr, if it is one.
     """

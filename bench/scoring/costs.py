@@ -28,18 +28,13 @@ Judge = Callable[[Reals], float]
 """From samples (M, S, d) to a distance from exact ones."""
 
 
-def scored_by(run: Run, each: SampleSet) -> dict[str, object]:
-    """Return what determines the scores of a ladder: this, and the reference."""
-    return run.ladder_specification(each) | run.comparison(each.problem, each.noise)
-
-
 def score(run: Run, each: SampleSet, progress: Callable[[int], None]) -> None:
     """Score the ladder of a network, unless that is done.
 
     Raises:
         InputError: if an input is missing, damaged or made otherwise.
     """
-    scores.ensure(run.costs_path(each), scored_by(run, each), lambda: _rows(run, each))
+    scores.ensure(run.costs_path(each), run.costs_specification(each), lambda: _rows(run, each))
     progress(1)
 
 
@@ -49,7 +44,7 @@ def table(run: Run) -> pd.DataFrame:
     Raises:
         InputError: if a file is missing or made otherwise.
     """
-    rows = [row for each in run.studied for row in scores.read(run.costs_path(each), scored_by(run, each))]
+    rows = [row for each in run.studied for row in scores.read(run.costs_path(each), run.costs_specification(each))]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"steps": "Int64"})
 
 

@@ -1,7 +1,6 @@
 """Scores of the joint densities: Table 2 in every reading, and the log score."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -91,11 +90,6 @@ def bounds(dataset: Dataset, generated: int) -> list[Row]:
     exact = [density.log_conditional(x, y) for x, y in zip(log_score_points(dataset), density.y_values, strict=True)]
     floors.append(_log_score(np.stack(exact), prior) | {"bound": "floor"})
     return floors + [row | {"bound": "prior"} for row in rows(dataset, prior, None)]
-
-
-def bounds_specification(data: dict[str, Any], generated: int) -> dict[str, Any]:
-    """Return what determines the bounds, given the data set's specification."""
-    return {"data": data, "y_values": list(joint_density(data["problem"]).y_values), "generated": generated}
 
 
 def log_score_points(dataset: Dataset) -> Floats:

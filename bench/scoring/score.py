@@ -13,20 +13,6 @@ from fluxbench.solvers.problems import flux_problem
 from fluxbench.storage import Row
 
 
-def scored_by(run: Run, each: SampleSet) -> dict[str, object]:
-    """Return what determines the scores of a set of samples: these, and the reference."""
-    return run.samples_specification(each) | run.comparison(each.problem, each.noise)
-
-
-def bounded_by(run: Run, problem: str, noise: float) -> dict[str, object]:
-    """Return what determines the bounds of a problem at a noise level."""
-    data, sizes = run.data_specification(problem), run.config.sizes(problem)
-    if problems.problem(problem).closed_form:
-        return densities.bounds_specification(data, sizes.generated)
-    counts = {"measurements": sizes.measurements, "generated": sizes.generated}
-    return {"data": data, "noise": noise} | counts | run.comparison(problem, noise)
-
-
 def score(run: Run, each: SampleSet, progress: Callable[[int], None]) -> None:
     """Score one set of samples, unless that is done.
 
@@ -39,7 +25,7 @@ def score(run: Run, each: SampleSet, progress: Callable[[int], None]) -> None:
         common = _common(each, samples)
         return [common | row for row in _rows(run, each, samples)]
 
-    scores.ensure(run.scores_path(each), scored_by(run, each), rows)
+    scores.ensure(run.scores_path(each), run.scores_specification(each), rows)
     progress(1)
 
 
@@ -57,7 +43,7 @@ def bound(run: Run, problem: str, noise: float, progress: Callable[[int], None])
         reference = run.reference(problem, noise) if (problem, noise) in run.referenced else None
         return flux.bounds(dataset, noise, (sizes.measurements, sizes.generated), reference)
 
-    scores.ensure(run.bounds_path(problem, noise), bounded_by(run, problem, noise), rows)
+    scores.ensure(run.bounds_path(problem, noise), run.bounds_specification(problem, noise), rows)
     progress(1)
 
 

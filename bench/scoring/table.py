@@ -7,7 +7,6 @@ import pandas as pd
 from fluxbench.bench.files import scores
 from fluxbench.bench.published import PRINTED, TABLE2
 from fluxbench.bench.run import Run
-from fluxbench.bench.scoring.score import bounded_by, scored_by
 from fluxbench.storage import Row
 
 BOUNDS = ("floor", "floor_error", "prior", "linear_gaussian")
@@ -23,7 +22,7 @@ def table(run: Run) -> pd.DataFrame:
     rows: list[Row] = []
     for each in run.sample_sets:
         beside = known[each.problem, each.noise]
-        for row in scores.read(run.scores_path(each), scored_by(run, each)):
+        for row in scores.read(run.scores_path(each), run.scores_specification(each)):
             where = (each.cell.formulation, each.integrator.alpha, each.problem)
             paper = TABLE2.get(where) if row["metric"] in PRINTED else None
             rows.append(row | beside.get(_number(row), {}) | {"value_error": row["error"], "paper": paper})
@@ -33,7 +32,7 @@ def table(run: Run) -> pd.DataFrame:
 def _bounds(run: Run, problem: str, noise: float) -> dict[tuple[Any, ...], Row]:
     """Bounds by the number that they stand beside."""
     found: dict[tuple[Any, ...], Row] = {}
-    for row in scores.read(run.bounds_path(problem, noise), bounded_by(run, problem, noise)):
+    for row in scores.read(run.bounds_path(problem, noise), run.bounds_specification(problem, noise)):
         beside = found.setdefault(_number(row), {})
         beside[row["bound"]] = row["value"]
         if row["bound"] == "floor":

@@ -15,7 +15,9 @@ OLD = {
     "bench": "bench",
     "bench.cli": "bench.cli",
     "diffusion": "diffusion",
+    "diffusion.integrators": "diffusion.samplers",
     "diffusion.losses": "diffusion.losses",
+    "diffusion.networks": "diffusion.networks",
     "solvers": "solvers",
     "solvers.data": "solvers",
     "solvers.data.datasets": "solvers.datasets",
@@ -33,7 +35,31 @@ OLD = {
     "training.trainer": "training.trainer",
 }
 """Modules of ``fluxbench`` that benchmarks import, and what each was called before."""
-MORE = {"solvers.problems": "\nflux_problem = FLUX_PROBLEMS.__getitem__\n"}
+MORE = {
+    "diffusion.integrators": """
+from types import SimpleNamespace
+
+Integrator = Samples = object
+
+
+def _integrator(integrate):
+    return lambda *numbers: SimpleNamespace(integrate=lambda *inputs: integrate(*numbers, *inputs))
+
+
+EulerMaruyama = _integrator(lambda alpha, steps, s, f, z, end: euler_maruyama(s, f, z, alpha, steps, end))
+Exponential = _integrator(lambda alpha, steps, s, f, z, end: exponential_multistep(s, f, z, alpha, steps, end))
+Heun = _integrator(lambda alpha, steps, s, f, z, end: heun(s, f, z, steps, end))
+RungeKutta = _integrator(lambda alpha, tolerance, s, f, z, end: runge_kutta45(s, f, z, end, tolerance))
+""",
+    "diffusion.networks": """
+
+def given(network, y):
+    return lambda x, t, rows: network(x, y[rows], t)
+""",
+    "solvers.problems": """
+flux_problem = FLUX_PROBLEMS.__getitem__
+""",
+}
 """What an alias adds to the names of the old module."""
 ALIASES = "aliases"
 """Folder of a commit's files in which the aliases lie."""
@@ -70,5 +96,5 @@ def prepare(checkout: Path) -> None:
     for name, old in OLD.items():
         path = first.joinpath("fluxbench", *name.split("."))
         is_package = not name or any(other.startswith(f"{name}.") for other in OLD)
-        text = (_NAMES if is_package else _MODULE).format(old=old) + MORE.get(name, "")
+        text = (_NAMES if is_package or name in MORE else _MODULE).format(old=old) + MORE.get(name, "")
         write_text(path / "__init__.py" if is_package else path.with_suffix(".py"), text)

@@ -66,7 +66,7 @@ def pictures(folder: Path) -> list[Picture]:
 
 def _speed(machine: str, commits: list[Commit]) -> Picture:
     kinds = {"time": "time", "peakmemory": "peak memory"}
-    figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(10.5, 5.4), layout="constrained")
     for axis, (kind, title) in zip(axes, kinds.items(), strict=True):
         _lines(axis, commits, lambda each: each.kind == kind, relative=True)  # noqa: B023 - called at once
         axis.set(title=f"{title}, relative to the first commit that has it")
@@ -79,7 +79,7 @@ def _speed(machine: str, commits: list[Commit]) -> Picture:
 
 
 def _accuracy(machine: str, commits: list[Commit]) -> Picture:
-    figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(10.5, 5.4), layout="constrained")
     for axis, group in zip(axes, ("accuracy.Table2", "accuracy.Flux"), strict=True):
         _lines(axis, commits, lambda each: each.benchmark.startswith(group), relative=False)  # noqa: B023
         axis.set(title=group.removeprefix("accuracy."))
@@ -115,7 +115,7 @@ def _lines(axis: Axes, commits: list[Commit], chosen: Callable[[Measurement], bo
         )
     axis.set_xticks(range(len(commits)), [f"{commit.hash[:7]}\n{commit.time:%d %b}" for commit in commits], fontsize=7)
     if series:
-        axis.legend(fontsize=7, loc="best")
+        axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)  # beneath: lines go anywhere
 
 
 def _mean(measurements: Iterable[Measurement]) -> float | None:

@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parent
+CHECKOUT = _PACKAGE.parents[1] if _PACKAGE.parent.name == "src" else None
 """Where this code lies, if it runs from a checkout."""
 COMMAND = "FLUXBENCH_COMMAND"
 """Environment variable: the command line that a person gave, for processes of a cluster."""
@@ -61,15 +62,17 @@ def package_version(name: str) -> str | None:
     return None
 
 
-def commit(checkout: Path = CHECKOUT) -> str | None:
+def commit(checkout: Path | None = CHECKOUT) -> str | None:
     """Return the commit of the checkout that this code runs from, or None if it was installed from elsewhere.
 
     ``-dirty`` is added where tracked files other than results were changed. A copy in an environment that lies in
     another repository has no commit of its own, and that repository's would be a lie.
 
     Args:
-        checkout: folder that holds ``src/fluxbench``.
+        checkout: folder that holds ``src/fluxbench``; None if this code was installed from elsewhere.
     """
+    if checkout is None:
+        return None
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(checkout), *arguments]

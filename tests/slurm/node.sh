@@ -6,6 +6,7 @@ name=$1 folder=$2
 shift 2
 hostname "$name"
 mount --bind "$folder/hosts" /etc/hosts
+mount -t proc proc /proc # with the process numbers of the nodes
 read -r address # the line says that the network is here
 ip link set lo up
 ip address add "$address" dev eth0

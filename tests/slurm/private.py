@@ -1,8 +1,9 @@
 """A private Slurm of two nodes on this host, which needs root: nothing in /etc, nothing left behind.
 
 Each node has its own network and host name (Linux namespaces), so that programs on the two find each other by address
-as on a real cluster, and a node that crashes takes its processes with it. They share the file system and the cores.
-Process numbers are the host's: UCX, under MPICH, takes equal numbers on one kernel for one process.
+as on a real cluster, and a node that crashes takes its processes with it. They share the file system, the cores and one
+space of process numbers: UCX, under MPICH, takes equal numbers on one kernel for one process. It is not the host's, so
+that what ends all processes of a kind on a node, as Ray does, leaves those of the host alone.
 """
 
 import os
@@ -126,6 +127,7 @@ class PrivateSlurm:
                 del self.environment[name]
         self.daemons: list[subprocess.Popen[str]] = []
         self.nodes: dict[str, subprocess.Popen[str]] = {}
+        self.processes: list[str] = []
         self.networks: dict[str, str] = {}
 
     def __enter__(self) -> "PrivateSlurm":
@@ -142,6 +144,7 @@ class PrivateSlurm:
             self._munge()
             self.daemons.append(self._start(["slurmctld", "-D", "-c"], "slurmctld"))
             self.until(lambda: self.run("scontrol", "ping").returncode == 0, "slurmctld")
+            self._processes()
             for node in NODES:
                 self.boot(node)
         except BaseException:
@@ -187,10 +190,18 @@ class PrivateSlurm:
         self.daemons.append(self._start(command, "munged"))
         self.until((folder / "socket").exists, "munged")
 
+    def _processes(self) -> None:
+        """Make the nodes' space of process numbers; its first process, with which it ends, waits for orphans."""
+        first = self._start(["unshare", "--pid", "--fork", "--kill-child", "bash", "-c", "cat; true"], "processes")
+        self.daemons.append(first)
+        self.until(lambda: bool(psutil.Process(first.pid).children()), "the first process")
+        (inside,) = psutil.Process(first.pid).children()
+        self.processes = ["nsenter", f"--pid=/proc/{inside.pid}/ns/pid"]
+
     def boot(self, node: str) -> None:
         """Start a node, and wait until Slurm has it."""
         script = str(Path(__file__).with_name("node.sh"))
-        command = ["unshare", "--net", "--uts", "--mount"]
+        command = ["unshare", "--net", "--uts", "--mount", *self.processes]
         command += ["bash", script, node, str(self.folder), "slurmd", "-D", "-N", node]
         process = self._start(command, node)
         self.nodes[node] = process
@@ -220,14 +231,15 @@ class PrivateSlurm:
     def kill_daemon(self, node: str) -> None:
         """Kill a node's slurmd alone: its jobs go on, and Slurm does not know."""
         process = self.nodes[node]
-        process.kill()
+        (daemon,) = psutil.Process(process.pid).children()
+        daemon.kill()
         process.wait()
 
     def start_daemon(self, node: str) -> None:
         """Start a slurmd that was killed alone, among the processes that it has left."""
         network = self.networks[node]
         inside = next(pid for pid in psutil.pids() if _network(pid) == network)
-        command = ["nsenter", f"--target={inside}", "--net", "--uts", "--mount", "slurmd", "-D", "-N", node]
+        command = ["nsenter", f"--target={inside}", "--net", "--uts", "--mount", "--pid", "slurmd", "-D", "-N", node]
         self.nodes[node] = process = self._start(command, node)
         assert process.stdin is not None
         process.stdin.close()

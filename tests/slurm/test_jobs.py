@@ -3,7 +3,7 @@
 The tests tell one story, in their order. The run ``stormy`` is submitted three times: the first submission loses a
 rank; the second one a node and a slurmd, before it is cancelled; the third one is preempted, runs into its time limit
 and ends, while a fourth waits for it. What needs nothing of that run is tested where the story waits for Slurm, and the
-local run to compare with is made beside it, on the time that is left over.
+local run to compare with is made beside it, from where one core of the two is idle.
 """
 
 import csv
@@ -18,9 +18,8 @@ import psutil
 import pytest
 import torch
 
-from fluxbench.bench import layout
 from fluxbench.bench.config import load
-from fluxbench.solvers.data import datasets
+from fluxbench.bench.run import Run
 from fluxbench.training import checkpoints
 from tests.processes import next_file_in
 from tests.slurm.private import NETWORK, MissingError, PrivateSlurm, install
@@ -41,7 +40,7 @@ SMALL = [
     "flux.generated=40",
     "flux.epochs=8",
     "training.formulations=['vp-k2']",
-    "training.way='packed'",
+    "training.strategy='packed'",
     "sampling.alphas=[0.0]",
     "sampling.costs=100",
 ]
@@ -72,7 +71,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateSlurm]:
 def quiet(slurm: PrivateSlurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
     """Begin the run by worker processes of this machine; what is returned waits for its end and names its folder."""
     root = tmp_path_factory.mktemp("quiet")
-    command = ["nice", "-n19", sys.executable, "-P", "-m", "fluxbench.bench.cli", "run", *options(root)]
+    command = [sys.executable, "-P", "-m", "fluxbench.bench.cli", "run", *options(root)]
     command += ["--address", "none", "--set", "workers=1"]
     with (root / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as run:
 
@@ -315,14 +314,13 @@ def test_the_run_ends_as_a_local_run(quiet: Callable[[], Path], stormy: Story) -
     assert "JobState=COMPLETED" in again.show("report"), again.log("solve") + again.log("report")
     assert re.search(r"ssh -N -L 8265:127.0.0.1:1\d+ -J me@login.example.org \w+@n\d", jobs.log("sample"))
     assert "1 node(s) have joined. Ray attached to: 2 cores" in jobs.log("sample")
-    config = load("quick", options(stormy.root)[1::2])
-    expected = load("quick", options(quiet())[1::2])
-    for problem in config.problems:
-        made, local = (datasets.read(layout.data_path(each, problem)) for each in (config, expected))
+    runs = [Run(load("quick", options(root)[1::2])) for root in (stormy.root, quiet())]
+    for problem in runs[0].problems:
+        made, local = (run.dataset(problem) for run in runs)
         assert (made.train.x == local.train.x).all()
         assert (made.train.y == local.train.y).all()
-    for cell in config.networks():
-        trained, local = (checkpoints.load(layout.checkpoint_path(each, cell)) for each in (config, expected))
+    for cell in runs[0].cells:
+        trained, local = (checkpoints.load(run.checkpoint_path(cell)) for run in runs)
         assert trained.finished
         assert trained.provenance["slurm_job_partition"] == "work"
         assert all(torch.equal(trained.model[name], weights) for name, weights in local.model.items())
