@@ -17,7 +17,6 @@ from fluxbench.diffusion.integrators import Integrator
 from fluxbench.solvers import problems
 from fluxbench.solvers.data import datasets
 from fluxbench.solvers.data.datasets import Dataset
-from fluxbench.solvers.data.staging import staged
 from fluxbench.training.cells import Cell
 
 if TYPE_CHECKING:
@@ -239,7 +238,7 @@ class Run:
         Raises:
             InputError: if it is missing, damaged or made otherwise.
         """
-        return datasets.read(staged(self.solved(problem)))
+        return datasets.read(self.solved(problem))
 
     def posterior(self, cell: Cell, device: str = "cpu") -> "Posterior":
         """Read the posterior of a trained cell.

@@ -1,7 +1,7 @@
 """Independent pieces of work on the cores of one machine, each core its own process.
 
 Networks this small gain nothing from a second thread in a matrix product, while a second process doubles the rate. A
-worker runs one thread (see :mod:`solvers`) and ends when its parent does, however that ended.
+worker runs one thread (see :mod:`fluxbench`) and ends when its parent does, however that ended.
 """
 
 import multiprocessing

@@ -15,8 +15,10 @@ from fluxbench.bench.files.samples import PosteriorSamples
 from fluxbench.bench.run import Run, SampleSet
 from fluxbench.bench.stages.resources import cluster_of, resources_of, run_tasks
 from fluxbench.errors import InputError
+from fluxbench.solvers.data import datasets
 from fluxbench.solvers.data.blocks import Blocks
-from fluxbench.solvers.data.measurements import observations
+from fluxbench.solvers.data.measurements import Measured, observations
+from fluxbench.solvers.data.staging import staged
 from fluxbench.training import workers
 from fluxbench.training.planning import device_of
 
@@ -122,7 +124,7 @@ def draw_block(
     """
     posterior = run.posterior(each.cell, device)
     stop = start + parts.rows_from(start)
-    measured = observations(run.dataset(each.problem), each.noise, stop).rows(start, stop)
+    measured = _measured(run, each, stop).rows(start, stop)
     generated, seed = run.config.sizes(each.problem).generated, run.config.seed
     began = time.perf_counter()
     try:
@@ -141,7 +143,7 @@ def draw_ladder(run: Run, each: SampleSet, device: str, progress: Callable[[int]
     """
     posterior = run.posterior(each.cell, device)
     measurements, count = run.ladder_sizes(each)
-    measured, seed = observations(run.dataset(each.problem), each.noise, measurements), run.config.seed
+    measured, seed = _measured(run, each, measurements), run.config.seed
     rungs = []
     posterior.draw(measured.rows(0, 1), 2, ladders.integrators()[0], seed)  # warm
     for integrator in ladders.integrators():
@@ -152,3 +154,8 @@ def draw_ladder(run: Run, each: SampleSet, device: str, progress: Callable[[int]
             raise InputError(f"{each.network}: {error}") from error
         rungs.append(Rung(integrator, x, evaluations, time.perf_counter() - began))
     ladders.write(run.ladder_path(each), run.ladder_specification(each), rungs)
+
+
+def _measured(run: Run, each: SampleSet, count: int) -> Measured:
+    """The first measurements of a set's problem, from this node's copy of the data set."""
+    return observations(datasets.read(staged(run.solved(each.problem))), each.noise, count)

@@ -26,7 +26,7 @@ SMALL = [
     "training.recipes=['tuned', 'paper']",
     "training.formulations=['vp-k2']",
     "sampling.euler_maruyama_steps=100",
-    "sampling.costs=4000",
+    "sampling.costs=2000",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The grid on a real Ray cluster of this machine: whatever the way, a network is the plain trainer's."""
+"""The grid on a real Ray cluster of this machine: whatever the strategy, a network is the plain trainer's."""
 
 import os
 import signal
@@ -73,7 +73,7 @@ def jobs_of(cells: list[Cell], data: Path, folder: Path) -> list[Job]:
     return [Job(cell, data, folder / f"{cell.name}.pt", cell.steps(2000)) for cell in cells]
 
 
-def way(there: Cluster, jobs: list[Job], name: str, ranks: int = 1) -> Plan:
+def plan_of(there: Cluster, jobs: list[Job], name: str, ranks: int = 1) -> Plan:
     return plan(there.resources, jobs, name, ranks, "cpu")  # type: ignore[arg-type]
 
 
@@ -84,7 +84,7 @@ def test_packed_networks_are_the_plain_trainers_whatever_happens_beside_them(
     cells = [replace(LONG, seed=seed) for seed in range(3)]
     jobs = jobs_of([*cells, WILD], data, tmp_path)
     killer = Meddler(jobs, cells[1].name, lambda result: os.kill(result["pid"], signal.SIGKILL))
-    failed = grid.train_all(jobs, way(two_cores, jobs, "packed"), tmp_path / "ray", killer)
+    failed = grid.train_all(jobs, plan_of(two_cores, jobs, "packed"), tmp_path / "ray", killer)
     assert killer.meddled == 1
     assert list(failed) == [WILD.name]
     assert "training diverged before step 504: the loss is" in failed[WILD.name]
@@ -105,7 +105,7 @@ def test_a_stack_is_the_plain_trainers_networks(
     wild = replace(WILD, recipe="short", hyperparameters=replace(short.hyperparameters, learning_rate=1e30))
     jobs = jobs_of([*cells, wild], data, tmp_path)
     killer = Meddler(jobs, cells[1].name, lambda result: os.kill(result["pid"], signal.SIGKILL))
-    failed = grid.train_all(jobs, way(two_cores, jobs, "stacked"), tmp_path / "ray", killer)
+    failed = grid.train_all(jobs, plan_of(two_cores, jobs, "stacked"), tmp_path / "ray", killer)
     assert killer.meddled == 1
     assert list(failed) == [wild.name]
     assert "training diverged before step" in failed[wild.name]
@@ -124,7 +124,7 @@ def test_processes_that_share_a_network_end_with_the_plain_trainers(
         rank.kill()
 
     killer = Meddler(jobs, LONG.name, kill)
-    failed = grid.train_all(jobs, way(two_cores, jobs, "ddp", 2), tmp_path / "ray", killer)
+    failed = grid.train_all(jobs, plan_of(two_cores, jobs, "ddp", 2), tmp_path / "ray", killer)
     assert killer.meddled == 1
     assert list(failed) == [WILD.name]
     assert failed[WILD.name].startswith("training diverged before step 504: the loss is")
@@ -143,6 +143,7 @@ def test_the_dashboard_shows_what_happens(two_cores: Cluster, data: Path, tmp_pa
     found: dict[str, str] = {}
 
     def look(result: dict[str, Any]) -> None:
+        found["metrics"] = metrics_with("ray_fluxbench_loss{")  # by then the node's agent, which reads logs, is there
         for page in (
             "/",
             "/api/version",
@@ -150,7 +151,6 @@ def test_the_dashboard_shows_what_happens(two_cores: Cluster, data: Path, tmp_pa
             f"/api/v0/logs/file?node_id={node['NodeID']}&pid={result['pid']}",
         ):
             found[page.partition("?")[0]] = dashboard(two_cores, page)
-        found["metrics"] = metrics_with("ray_fluxbench_loss{")
 
     (node,) = ray.nodes()
 
@@ -166,7 +166,7 @@ def test_the_dashboard_shows_what_happens(two_cores: Cluster, data: Path, tmp_pa
         return ""
 
     watcher = Meddler(jobs, LONG.name, look)
-    assert grid.train_all(jobs, way(two_cores, jobs, "packed"), tmp_path / "ray", watcher) == {}
+    assert grid.train_all(jobs, plan_of(two_cores, jobs, "packed"), tmp_path / "ray", watcher) == {}
     assert "<title>Ray Dashboard</title>" in found["/"]
     assert f'"ray_version": "{ray.__version__}"' in found["/api/version"]
     assert "ImplicitFunc" in found["/api/v0/actors"]  # trials
