@@ -240,7 +240,9 @@ def test_a_node_that_does_not_join_is_named(slurm: PrivateSlurm, quiet: Callable
 def test_training_that_is_preempted_goes_on(slurm: PrivateSlurm, stormy: Story) -> None:
     jobs = stormy.jobs
     jobs.until_it_trains(1)
-    done = slurm.run("sbatch", "--wait", "--partition=urgent", "--nodes=2", "--exclusive", "--wrap=true")
+    done = slurm.run(
+        "sbatch", "--wait", "--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true"
+    )
     assert done.returncode == 0, done.stderr
     jobs.until("train", "Restarts=1")
     assert "preempted: the job ends here and goes back into the queue" in jobs.log("train")
