@@ -12,6 +12,8 @@ SHARED = {
     "tests/bench/test_pipeline.py": "one small run",
     "tests/bench/test_infer.py": "one small run",
     "tests/bench/trends": "clones",
+    "tests/bench/test_on_ray.py": "one run by worker processes",
+    "tests/training/test_grid.py": "one Ray cluster",
 }
 """What is expensive to set up, by the files or folders that share it: the longest tests, which are begun with."""
 
