@@ -32,7 +32,7 @@ CHANGES = [
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    changes = [*CHANGES, f"root={tmp_path_factory.mktemp('amortised')}"]
+    changes = [*CHANGES, "address=none", f"root={tmp_path_factory.mktemp('amortised')}"]
     assert main(["run", *(text for change in changes for text in ("--set", change))]) == 0
     return Run(load("quick", changes))
 
