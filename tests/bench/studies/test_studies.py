@@ -189,8 +189,8 @@ def test_networks_that_are_not_there_are_named(
 
 
 def test_metrics_flag_what_is_wrong_and_pass_what_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The study's own goals, with a fifth of the samples, and a tenth of the joint density's."""
-    for name, value in {"SAMPLES": 200, "GENERATED": 1_000, "DRAWS": 8, "FULL": 20}.items():
+    """The study's own goals, with a fifth of the samples, and a twentieth of the joint density's."""
+    for name, value in {"SAMPLES": 200, "GENERATED": 500, "DRAWS": 8, "FULL": 20}.items():
         monkeypatch.setattr(metric_power, name, value)
     monkeypatch.setattr(metric_power.flux, "CLASSIFIED", 3)
     tables, goals = metric_power.measure(Options(Path()))
